@@ -139,5 +139,6 @@ def _make_naive(task: Task, data: Data) -> Iterator[Baseline]:
     if why_no_previous(task, data):
         return
     yield Baseline(PREVIOUS, None, PREVIOUS, steps=1)
-    if (steps := guess_season(data.times)) is not None:
+    steps = guess_season(data.times)
+    if steps is not None and steps < data.rows:  # else all are predicted by the first row
         yield Baseline(SEASONAL, None, settings_text(SeasonalValue(steps)), steps=steps)

@@ -38,6 +38,8 @@ def guess_season(times: Array | None) -> int | None:
     """
     if times is None or times.dtype.kind != "M" or len(times) < 3:
         return None
+    if np.datetime_data(times.dtype)[0] in ("Y", "M"):  # of which none is so many seconds
+        times = times.astype("datetime64[D]")
     steps = np.diff(times) / np.timedelta64(1, "s")
     step = float(np.median(steps))
     if 0 < step < _DAY:

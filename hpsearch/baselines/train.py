@@ -1,5 +1,6 @@
 """The training function of a study's baselines: a point names one of them."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,7 +30,12 @@ def make_train_function(baselines: Mapping[str, Baseline], data: Data) -> TrainF
             assert chosen.steps is not None
             _repeat_earlier_targets(run, data, chosen.steps)
             return None
-        return train_estimator(run, chosen.make, weighs=chosen.weighs)  # type: ignore[no-any-return]
+        with warnings.catch_warnings():
+            # A baseline has scikit-learn's own settings, whether its iterations suffice or not.
+            from sklearn.exceptions import ConvergenceWarning
+
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return train_estimator(run, chosen.make, weighs=chosen.weighs)  # type: ignore[no-any-return]
 
     return train
 

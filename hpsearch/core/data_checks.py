@@ -10,7 +10,7 @@ from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.reading.lazy_rows import LazyRows
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, can_be_written
 
 
 def check_codes(coding: Any, **frames: Any) -> None:
@@ -36,6 +36,9 @@ def check_column_names(columns: Any) -> tuple[str, ...]:
     if strange or len(set(names)) < len(names):
         wrong = strange[0] if strange else names
         raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
+    for name in names:
+        if not can_be_written(name):
+            raise DataError(f"columns needs texts without surrogates, got {brief(name)}")
     return names
 
 

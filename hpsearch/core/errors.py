@@ -2,6 +2,8 @@
 
 import re
 
+_KERAS_SAYS_WHERE = "Exception encountered when calling "
+_BOLD = re.compile(r"\x1b\[\d*m")
 _LONGEST = 500  # characters of a message in one line
 _MEMORY_SIGNS = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -111,7 +113,11 @@ def without_numbers(line: str) -> str:
 
 def message_of(error: BaseException) -> str:
     """The first line of an error's message, shortened if it is very long."""
-    line = _escape_controls((_whole_message(error).strip().splitlines() or [""])[0])
+    lines = _whole_message(error).strip().splitlines() or [""]
+    line = lines[0]
+    if line.startswith(_KERAS_SAYS_WHERE) and len(lines) > 2:  # and why two lines below, in bold
+        line = f"{line.rstrip('.')}: {_BOLD.sub('', lines[2])}"
+    line = _escape_controls(line)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 

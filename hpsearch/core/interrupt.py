@@ -10,6 +10,7 @@ import time
 
 _requested = threading.Event()
 _deadline = math.inf
+_expected = math.inf
 
 
 class Interrupted(Exception):
@@ -27,6 +28,17 @@ def request_at(deadline: float) -> None:
     _deadline = deadline
 
 
+def expect_in(seconds: float) -> None:
+    """Tell training in this process in how many seconds another process will ask it to stop."""
+    global _expected
+    _expected = time.monotonic() + seconds
+
+
+def seconds_left() -> float:
+    """Until training will be asked to stop, as far as is known; infinite where it will not be."""
+    return min(_deadline, _expected) - time.monotonic()
+
+
 def is_requested() -> bool:
     """Whether training should stop after its epoch, with a checkpoint."""
     return _requested.is_set() or time.monotonic() >= _deadline
@@ -35,4 +47,5 @@ def is_requested() -> bool:
 def withdraw() -> None:
     """Forget the request, because another run begins."""
     request_at(math.inf)
+    expect_in(math.inf)
     _requested.clear()

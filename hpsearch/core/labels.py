@@ -7,7 +7,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.errors import DataError
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, can_be_written
 
 
 def number_labels(
@@ -45,6 +45,12 @@ def number_labels(
             f"{name} must be an array of numbers, or of labels of two classes or more, got the label "
             f"{brief(known[0])} alone"
         )
+    for label in known:
+        if not can_be_written(label):
+            raise DataError(
+                f"{name} has the label {brief(label)}, which no file can hold; read it in its own "
+                "encoding, or rename the class"
+            )
     places = {label: place for place, label in enumerate(known)}
     numbers = np.array([places.get(label, -1) for label in labels], np.int64)
     if (numbers < 0).any():

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.rules import brief, to_builtin, why_no_name, why_no_number
+from hpsearch.core.rules import brief, can_be_written, to_builtin, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # the most values of one range, and the most combinations of all
@@ -261,8 +261,7 @@ def _check_condition(parameter: "Float | Int | Choice") -> None:
 
 def _why_no_option(option: Any) -> str:
     if type(option) is str:
-        surrogate = any("\ud800" <= letter <= "\udfff" for letter in option)
-        return "strings without surrogates" if surrogate else ""
+        return "" if can_be_written(option) else "strings without surrogates"
     if type(option) in (bool, int):
         return "whole numbers of 64 bits" if abs(option) >= 2**63 else ""
     finite = type(option) is float and math.isfinite(option)

@@ -65,6 +65,21 @@ def why_no_name(value: Any, *, of_files: bool = False) -> str:
     return "another name" if of_files and value in (".", "..") else ""
 
 
+def can_be_written(text: str) -> bool:
+    r"""Whether a text can be written to files, as UTF-8: lone surrogates cannot.
+
+    They come from bytes that were read in another encoding, with errors="surrogateescape".
+
+    >>> can_be_written("Größe"), can_be_written("Gr\udcf6\udcdfe")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def show_path(path: str | PathLike[str]) -> str:
     """A path in one line: its repr where it has a newline, or what else is not to be printed.
 

@@ -133,9 +133,9 @@ def call_with_params(make: MakeTransformer, params: Params, option: str = PREPRO
     chosen = choose_params(make, params)
     try:
         return make(**chosen)
-    except (HpsearchError, TrialFailed, Interrupted):
+    except (HpsearchError, TrialFailed, Interrupted, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a function may not end the command
         raise PreprocessingFailed(
             f"{option} fails at {describe_point(chosen)}: {first_line(error)}", chosen
         ) from error

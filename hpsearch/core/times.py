@@ -19,6 +19,10 @@ def check_times(name: str, given: Any) -> Array:
 
     Times with a zone become those of UTC. Raises DataError for anything else, NaN and NaT.
     """
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise DataError(
+            f"{name} has masked values, which would be used as times; leave such rows out"
+        )
     times = _to_times(name, given)
     if times.ndim == 2 and times.shape[1] == 1:
         times = times.reshape(-1)
@@ -33,6 +37,10 @@ def check_times(name: str, given: Any) -> Array:
         row = int(np.flatnonzero(unknown)[0])
         raise DataError(
             f"{name} must be finite, got {times[row]} in row {row}; leave such rows out"
+        )
+    if kind == "u" and len(times) and times.max() > np.iinfo(np.int64).max:
+        raise DataError(
+            f"{name} must be below 2**63, got {times.max()}; count from a later instant"
         )
     if kind != "M":
         times = times.astype(np.float64 if kind == "f" else np.int64)
@@ -146,16 +154,31 @@ def number_instants(times: Array | None, rows: int) -> Indices:
 
 def _to_times(name: str, given: Any) -> Array:
     if getattr(getattr(given, "dtype", None), "tz", None) is not None:  # pandas's, with a zone
-        given = given.to_numpy(dtype="datetime64[ns]")
+        # In its own unit: those of the year 3000 have no nanoseconds, and pandas wraps them around.
+        given = given.to_numpy(dtype=f"datetime64[{given.dtype.unit}]")
     try:
         times = np.asarray(given)
         if times.dtype == object and times.size and not isinstance(times.flat[0], str):
             if all(isinstance(each, datetime.date) for each in times.flat):  # datetimes are dates
+                _check_zones(name, times)
                 utc = [_to_utc(each) for each in times.flat]
                 return np.array(utc).reshape(times.shape)
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} cannot be read as times: {first_line(error)}") from error
     return times
+
+
+def _check_zones(name: str, times: Array) -> None:
+    """Raise DataError where some datetimes have a zone, and others none."""
+    has_zone = [getattr(each, "tzinfo", None) is not None for each in times.flat]
+    if any(has_zone) and not all(has_zone):
+        row = has_zone.index(not has_zone[0])
+        raise DataError(
+            f"{name} have a zone in some rows and none in others, got {times.flat[0]} in row 0 and "
+            f"{times.flat[row]} in row {row}; give all of them one"
+        )
 
 
 def _to_utc(time: Any) -> Any:
@@ -175,6 +198,16 @@ def _check_comparable(name: str, others: Array, times: Array) -> None:
             f"{name} and times must both be numbers or both datetime64, got {others.dtype} and "
             f"{times.dtype}"
         )
+    if times.dtype.kind != "M":
+        return
+    # NumPy compares in the finer of both units, where a time that is far away wraps around.
+    unit = np.promote_types(others.dtype, times.dtype)
+    for which, given in ((name, others), ("times", times)):
+        if (lost := given.astype(unit).astype(given.dtype) != given).any():
+            raise DataError(
+                f"{name} and times have the units {others.dtype} and {times.dtype}, and {which} has "
+                f"{given[lost][0]}, which {unit} cannot hold; give both in the coarser one"
+            )
 
 
 def _check_test_comes_last(times: Array, target_times: Array | None, times_test: Array) -> None:

@@ -1,5 +1,6 @@
 """Plain frozen records that searchers, executors, workers and stores exchange."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -260,6 +261,7 @@ class Job:
             A job that finds some there was interrupted, and continues from them.
         repeat: 0 for the trial's first training; others have fresh seeds, on the same splits.
         trial: its number in the search.
+        seconds_left: until the run's deadline, when the job was made; infinite where there is none.
     """
 
     params: Params
@@ -270,6 +272,7 @@ class Job:
     checkpoint_every: CheckpointInterval = CheckpointInterval()
     repeat: int = 0
     trial: int = 0
+    seconds_left: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,20 @@ class TrainingFailed(HpsearchError):
     """A fit of `evaluate` diverged."""
 
 
+def _check_point(params: Params) -> None:
+    """Raise BuildError for values by which no fit can be seeded, as arrays."""
+    for name, value in params.items():
+        if not isinstance(name, str):
+            raise BuildError(f"evaluate needs params= with texts as names, got {brief(name)}")
+        try:
+            canonical_json({name: value})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BuildError(
+                f"evaluate needs params= of finite numbers, texts, True and False, got "
+                f"{name}={brief(value)}; a number of NumPy's becomes one by .item()"
+            ) from error
+
+
 class Evaluator(ABC):
     """Frozen options by which a point gets its score. Subclasses say how rows are split.
 
@@ -229,6 +243,7 @@ class Evaluator(ABC):
             raise BuildError(
                 f"evaluate needs params= a dict of values by name, got {brief(params)}"
             )
+        _check_point(params)
         if not isinstance(task, Task) or epochs is None:
             raise BuildError(
                 f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"

@@ -66,7 +66,8 @@ class Forward(Evaluator):
             )
         whole = isinstance(self.gap, int) and not isinstance(self.gap, bool)
         if not whole or not 0 <= self.gap <= MOST_COUNTED:
-            raise ValueError(f"Forward needs gap >= 0 instants, got gap={brief(self.gap)}")
+            bound = f"<= {MOST_COUNTED:,}" if whole and self.gap > 0 else ">= 0"
+            raise ValueError(f"Forward needs gap {bound} instants, got gap={brief(self.gap)}")
 
     @property
     def fits(self) -> int:

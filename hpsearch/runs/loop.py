@@ -130,6 +130,7 @@ class Loop:
             checkpoint_out=self.checkpoints.folder_of(trial),
             checkpoint_every=self.checkpoint_every,
             trial=trial,
+            seconds_left=self.deadline.seconds_left(),
         )
 
     def record_interruption(self, job: Job) -> None:

@@ -1,11 +1,12 @@
 """How a worker trains trials, once it is prepared."""
 
+import math
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hpsearch.core import progress
+from hpsearch.core import interrupt, progress
 from hpsearch.core.data import Data
 from hpsearch.core.errors import (
     DiskFullError,
@@ -16,7 +17,6 @@ from hpsearch.core.errors import (
     is_out_of_memory,
     message_of,
 )
-from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.seeds import seed_of_repeat
 from hpsearch.core.trial import Cost, Failure, Job, Outcome, Score
@@ -41,6 +41,7 @@ class TrialWork:
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         """Train some trials, side by side if the trainer can; yield each as it ends."""
         waiting, size = list(range(len(jobs))), len(jobs)
+        interrupt.expect_in(min((job.seconds_left for job in jobs), default=math.inf))
         begun = time.perf_counter()
         while waiting:
             places, start = waiting[:size], time.perf_counter()
@@ -51,7 +52,7 @@ class TrialWork:
                     progress.forget(jobs[places[index]])
                     cost = _measure_cost(outcome, len(jobs), time.perf_counter() - begun)
                     yield places[index], replace(outcome, cost=cost)
-            except (KeyboardInterrupt, GeneratorExit, Interrupted):
+            except (KeyboardInterrupt, GeneratorExit, interrupt.Interrupted):
                 raise
             except (DiskFullError, FatalError, SourceChangedError):
                 raise  # no other trial would fare better

@@ -113,6 +113,7 @@ def refit(
             raise HpsearchError(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
+        choose_place(folder, kept.MODELS)  # a folder of models may hold other files too
         trust, left_out = _train_and_keep(study, chosen, choice, folder, **how)
     loaded = load_refitted(folder, trust, study)  # before the test is opened, which counts
     card = make_card(chosen, study, store, trust, left_out)

@@ -66,7 +66,8 @@ def lock_file_study(store: Path, study: str) -> Iterator[None]:
             os.close(os.open(store, os.O_CREAT | os.O_WRONLY, 0o666))
         path = _lock_file(store, study)
         path.parent.mkdir(exist_ok=True)
-        file = open(path, "a+b")
+        # Without a buffer: where the disk is full, closing the file would write again, and raise.
+        file = open(path, "a+b", buffering=0)
     except OSError as error:
         raise StoreError(
             f"{store} cannot be written: {error.strerror or error}; name another place by --store"
@@ -82,7 +83,6 @@ def lock_file_study(store: Path, study: str) -> Iterator[None]:
         try:
             file.truncate(0)
             file.write(process_name().encode())
-            file.flush()
         except OSError as error:  # a full disk
             raise StoreError(
                 f"{store} cannot be written: {error.strerror or error}; fix that, or name another "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hpsearch.core.arrays import Inputs, count_rows
-from hpsearch.core.errors import BuildError, HpsearchError, first_line
+from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 from hpsearch.training import backend
@@ -57,9 +57,9 @@ class LayerAdapter:
         self.was_used = True
         try:
             adapt_layer(layer, _read_for(layer, rows))
-        except HpsearchError:
+        except (HpsearchError, TrialFailed, KeyboardInterrupt):
             raise
-        except Exception as error:  # whatever Keras, or a layer of the user's own, raises
+        except BaseException as error:  # whatever Keras, or a layer of the user's own, raises
             raise BuildError(
                 f"a layer {kind} cannot be adapted to the training rows: {first_line(error)}"
             ) from error

@@ -25,13 +25,13 @@ def name(backend: str | None = None) -> str:
     return wanted
 
 
-def _ignore_int64(backend: str) -> None:
-    """Let JAX 0.11 and later not tell at each fit that it counts labels in 32 bits.
+def _ignore_wide_types(backend: str) -> None:
+    """Let JAX 0.11 and later not tell at each fit that it computes with targets in 32 bits.
 
-    Keras 3.15 passes it the type that targets have in NumPy, whatever they are converted to.
+    Keras 3.15 passes it the type that they have in NumPy, whatever they are converted to.
     """
     if backend == "jax":
-        warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
+        warnings.filterwarnings("ignore", "Explicitly requested dtype", UserWarning)
 
 
 def choose(backend: str | None = None) -> str:
@@ -48,12 +48,12 @@ def choose(backend: str | None = None) -> str:
                 f"Keras already runs on {running} in this process and cannot change to {backend}; "
                 f"set KERAS_BACKEND={backend} before it is imported"
             )
-        _ignore_int64(running)
+        _ignore_wide_types(running)
         return running
     wanted = name(backend)
     os.environ["KERAS_BACKEND"] = wanted
     if wanted == "jax":
         compile_cache.use()
-    _ignore_int64(wanted)
+    _ignore_wide_types(wanted)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages hide those of trials
     return wanted

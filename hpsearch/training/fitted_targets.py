@@ -154,4 +154,6 @@ def flatten_targets(array: Array) -> Array:
 
 
 def _to_array(found: Any) -> Array:
+    if np.ma.is_masked(found):
+        raise ValueError("it gives masked values, which would be used as data")
     return np.asarray(found, np.float64)

@@ -12,11 +12,12 @@ import numpy as np
 from hpsearch.core.array_types import is_sparse, to_dense
 from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array, view_rows
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError, HpsearchError, first_line
+from hpsearch.core.errors import DataError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.preparing_layers import is_preparing_layer
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.sparse_rows import SparseRows
+from hpsearch.core.rules import brief
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
@@ -52,6 +53,7 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
                 _transform_training(chosen.preprocess, kept.fitted, x, y),
                 _transform(kept.fitted, x_validation),
             )
+            _check_same_columns(*prepared)
         # Those of a source that are prepared when they are read are not kept.
         if not any(map(is_lazy, prepared)):
             kept = PreparedSplit(kept.fitted, *prepared)
@@ -88,9 +90,9 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     """
     try:
         yield
-    except HpsearchError:
+    except (HpsearchError, TrialFailed, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a transformer may not end the command
         message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
         if "array with dim 3" in message:  # scikit-learn's words for windows and other sequences
             message += "; of rows of shape (steps, channels), scale each channel: PerChannel(StandardScaler())"
@@ -109,8 +111,31 @@ def _transform(fitted: Any, x: Inputs) -> Any:
         prepared = _map_rows(fitted, x)
         # What is few by now, as short windows of long ones, is prepared once.
         return prepared.read() if _is_small(prepared) else prepared
-    found = fitted.transform(_read_as_given(x) if isinstance(x, LazyRows) else x)
-    return found if is_sparse(found) else _to_numbers(found)
+    return _transform_rows(fitted, _read_as_given(x) if isinstance(x, LazyRows) else x)
+
+
+def _transform_rows(fitted: Any, rows: Any) -> Any:
+    """An array of numbers, or a sparse matrix. Raises DataError where other rows come back."""
+    found = fitted.transform(rows)
+    found = found if is_sparse(found) else _to_numbers(found)
+    if found.shape[0] != rows.shape[0]:
+        raise DataError(
+            f"preprocess={describe_transformer(fitted)} gives {found.shape[0]} rows of "
+            f"{rows.shape[0]}, and their targets would be those of others; give a row for each"
+        )
+    return found
+
+
+def _check_same_columns(x: Any, x_validation: Any) -> None:
+    """Raise DataError where training and validation rows are prepared to other shapes."""
+    if isinstance(x, Mapping):
+        for name, part in x.items():
+            _check_same_columns(part, x_validation[name])
+    elif x.shape[1:] != x_validation.shape[1:]:
+        raise DataError(
+            f"preprocess= gives training rows of shape {tuple(x.shape[1:])}, and validation rows of "
+            f"{tuple(x_validation.shape[1:])}; give all rows the shape of those it was fitted on"
+        )
 
 
 def _transform_training(transformer: Any, fitted: Any, x: Inputs, y: Array | None) -> Any:
@@ -162,14 +187,24 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
         )
     if isinstance(x, LazyRows):
         return _fit_on_source(_copy_unfitted(transformer), x, y)
-    return _copy_unfitted(transformer).fit(x, y)
+    return _check_fitted(_copy_unfitted(transformer).fit(x, y), transformer)
+
+
+def _check_fitted(fitted: Any, transformer: Any) -> Any:
+    """What `fit` returned. Raises DataError where that is no transformer."""
+    if not callable(getattr(fitted, "transform", None)):
+        raise DataError(
+            f"fit of preprocess={describe_transformer(transformer)} must return the transformer, got "
+            f"{brief(fitted)}; end it with return self"
+        )
+    return fitted
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
     in_parts = callable(getattr(transformer, "partial_fit", None))
     if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
-        return transformer.fit(_read_as_given(x), y)
+        return _check_fitted(transformer.fit(_read_as_given(x), y), transformer)
     if _is_pipeline(transformer):
         return _fit_steps(transformer, x, y)
     if not in_parts:
@@ -203,7 +238,7 @@ def _fit_steps(pipeline: Any, x: LazyRows, y: Array | None) -> Any:
 
 def _map_rows(fitted: Any, x: LazyRows) -> LazyRows:
     """Rows that are transformed when they are read."""
-    return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+    return x.map(lambda rows: to_dense(_transform_rows(fitted, rows)))
 
 
 def _is_small(x: LazyRows) -> bool:
@@ -218,7 +253,7 @@ def _read_as_given(x: LazyRows) -> Any:
 
 def _to_numbers(prepared: Any) -> Array:
     """What a transformer gives as an array of numbers. Raises DataError where it is none."""
-    found = to_dense(prepared)
+    found = prepared if isinstance(prepared, np.ma.MaskedArray) else to_dense(prepared)
     if found.dtype == object:  # columns of several types, which may hold pandas's NA
         import pandas as pd
 

@@ -304,7 +304,8 @@ def _check_finite(name: str, array: Array) -> None:
             return
     bad = ~np.isfinite(array.reshape(len(array), -1))
     if bad.any():
+        way_out = ", or fill them: Task(..., preprocess=SimpleImputer())" if name[0] == "x" else ""
         raise DataError(
             f"{name} holds NaN or infinity in {int(bad.any(axis=1).sum())} of {len(array)} rows; "
-            "drop those rows, or fill them: Task(..., preprocess=SimpleImputer())"
+            f"drop those rows{way_out}"
         )

@@ -3,8 +3,7 @@
 No framework is imported here.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,7 +11,9 @@ import numpy as np
 
 from hpsearch.core.arrays import Array, take_rows, targets_by_name
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError
+from hpsearch.core.reading.source_answers import tell_errors
+from hpsearch.core.rules import brief
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.target_steps import Difference, Steps, steps_by_output
 from hpsearch.core.task import Task
@@ -92,7 +93,7 @@ def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:
     fitted = []
     for step in steps:
         with np.errstate(all="ignore"):  # NaN is told of what it gives
-            fitted.append(step if isinstance(step, Difference) else copy_seeded(step).fit(values))
+            fitted.append(step if isinstance(step, Difference) else _fit(step, values))
         shape = values.shape
         values, last = apply_step(fitted[-1], values, last)
         if values.shape != shape:
@@ -101,6 +102,17 @@ def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:
                 "transformers that keep the shape"
             )
     return tuple(fitted)
+
+
+def _fit(step: Any, values: Array) -> Any:
+    """A step like it, fitted. Raises DataError where `fit` does not return it."""
+    found = copy_seeded(step).fit(values)
+    if not callable(getattr(found, "inverse_transform", None)):
+        raise DataError(
+            f"fit of {_show((step,))} must return the transformer, got {brief(found)}; end it with "
+            "return self"
+        )
+    return found
 
 
 def _check_inverse(own: OwnTargets) -> None:
@@ -144,17 +156,9 @@ def _find_last_values_once(step: Difference, data: Data) -> Array:
     return kept[step]
 
 
-@contextmanager
-def _name_failing_steps(steps: Steps) -> Iterator[None]:
-    """Raise errors of transformers as a DataError that names them."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"{_show(steps)} fails on the task's targets: {first_line(error)}"
-        ) from error
+def _name_failing_steps(steps: Steps) -> AbstractContextManager[None]:
+    """Raises errors of transformers as a DataError that names them."""
+    return tell_errors(f"{_show(steps)} fails on the task's targets")
 
 
 def _show(steps: Steps) -> str:

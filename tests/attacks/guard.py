@@ -57,7 +57,8 @@ def _judge_error(error: Exception) -> tuple[str, str]:
     if not isinstance(error, HpsearchError | ValueError | TypeError):
         return "traceback", seen
     # scikit-learn's rules for X and y are part of the estimator's.
-    ours = Path(last.filename).is_relative_to(ROOT / "hpsearch") or "/sklearn/" in last.filename
+    rooms = (ROOT / "hpsearch", ROOT / "spaces")
+    ours = any(map(Path(last.filename).is_relative_to, rooms)) or "/sklearn/" in last.filename
     deliberate = ours and (last.line or "").lstrip().startswith("raise")
     if not isinstance(error, HpsearchError) and not deliberate:
         return "unclear", f"not by a rule of ours: {seen}"

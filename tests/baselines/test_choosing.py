@@ -177,6 +177,8 @@ def test_a_season_is_guessed_from_how_far_rows_are_apart(unit, step, rows):
 
 
 def test_nobody_guesses_a_season_of_numbers():
+    assert guess_season(np.arange("1980", "2020", dtype="datetime64[Y]")) is None
+    assert guess_season(np.arange("1980-01", "1990-01", dtype="datetime64[M]")) == 12
     assert guess_season(np.arange(50)) is None
     assert guess_season(None) is None
 
@@ -213,3 +215,10 @@ def test_searched_preprocessing_is_not_the_baselines():
     found = chosen.task.preprocess.fit_transform(frame)
     assert found.shape == (40, 4)  # three colours, of which one is none, and a size
     assert np.isfinite(found.astype(float)).all()
+
+
+def test_a_season_longer_than_the_series_is_no_baseline():
+    day = Data(TABLE[:24], NUMBERS[:24], times=HOURS[:24])
+    longer = Data(TABLE[:25], NUMBERS[:25], times=HOURS[:25])
+    assert "seasonal value" in names(longer, "mse")
+    assert "seasonal value" not in names(day, "mse")

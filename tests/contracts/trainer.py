@@ -163,6 +163,7 @@ class TrainerContract:
         curves = dict(make(TASK).train([wild, fit()], DATA))
         assert curves[0].failure is not None
         assert curves[0].failure.kind == "nan"
+        assert curves[0].seconds > 0  # the time that it took counts, though it failed
         assert curves[1].failure is None
         assert len(curves[1].validation) == 4
 

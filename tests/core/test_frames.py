@@ -128,6 +128,11 @@ def test_columns_of_the_test_are_found_by_name_and_new_categories_are_themselves
 
 TWICE = pd.DataFrame([[1.0, "a"]] * 4, columns=["a", "a"])
 LEVELS = pd.DataFrame([[1.0, 2.0]] * 4, columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]))
+# As text that is read in another encoding than its own, with errors="surrogateescape".
+LATIN = pd.Categorical(
+    pd.Series(["a", "\udcff"] * 2, dtype=object), pd.Index(["a", "\udcff"], dtype=object)
+)
+BADLY_NAMED = FRAME[["age"]].set_axis(pd.Index(["\udcff"], dtype=object), axis=1)
 ORDERED = FRAME.assign(size=FRAME["size"].cat.as_ordered())
 
 
@@ -145,6 +150,11 @@ ORDERED = FRAME.assign(size=FRAME["size"].cat.as_ordered())
         (FRAME.assign(a=[1j] * 4), "type complex128.*real and imaginary"),
         (FRAME.assign(a=pd.arrays.SparseArray([0.0, 0, 0, 1])), "Sparse.*to_dense"),
         (FRAME.assign(a=pd.cut(FRAME["age"], 2)), "has the category .* a Interval;.*astype"),
+        (BADLY_NAMED, r"columns of x need names without surrogates, got '\\udcff'"),
+        (
+            FRAME.assign(a=LATIN),
+            r"column 'a' of x has the category '\\udcff', which no file can hold",
+        ),
         (FRAME.assign(a=pd.period_range("2024", periods=4)), r"period.*to_timestamp\(\)"),
         (
             pd.DataFrame({"a": [0.5] * 4, "b": [2**53 + 1] * 4}),

@@ -132,6 +132,11 @@ MASKED = np.ma.masked_array(X, X > 0.5)
         ({"x": X, "y": Y, "columns": 3}, "a list of names, got 3"),
         ({"x": X, "y": Y, "columns": ("a", "a", "b")}, "texts that differ"),
         ({"x": X, "y": Y, "columns": (1, 2, 3)}, "texts that differ, got 1"),
+        (
+            {"x": X, "y": Y, "columns": ("a", "b", "\ud800")},
+            "columns needs texts without surrogates",
+        ),
+        ({"x": X, "y": ["a", "\udcff"] * 10}, "y has the label .*, which no file can hold"),
         ({"x": X, "y": Y, "coding": {}}, "must be a Coding"),
         ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "x_test needs rows of the same shape"),
         ({"x": X, "y": Y, "x_test": X, "y_test": X}, "y_test needs rows of the same shape"),

@@ -45,9 +45,32 @@ def test_times_with_a_zone_are_those_of_utc():
     assert (Data(X, Y, times=list(local.to_pydatetime())).times == expected).all()
 
 
+def test_times_with_a_zone_beyond_what_nanoseconds_hold_are_not_wrapped_around():
+    far = pd.date_range("3000-01-01", periods=6, freq="s", tz="UTC", unit="s")
+    assert str(Data(X, Y, times=far).times[1]) == "3000-01-01T00:00:01"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"times": np.ma.masked_equal(range(6), 3)}, "times has masked values"),
+        (
+            {"times": [*DAYS[:3].tz_localize("UTC").to_pydatetime(), *DAYS[3:].to_pydatetime()]},
+            "have a zone in some rows and none in others.* in row 3",
+        ),
+        (
+            {"times": np.arange(6, dtype=np.uint64) + np.uint64(2**63 - 3)},
+            "must be below 2.*63, got 9223372036854775810",
+        ),
+        (  # compared as nanoseconds, the year 9980 would lie before 2026
+            {
+                "times": np.arange("9980", "9986", dtype="datetime64[Y]"),
+                "x_test": X[:2],
+                "y_test": Y[:2],
+                "times_test": DAYS[:2].to_numpy("datetime64[ns]"),
+            },
+            r"times has 9980, which datetime64\[ns\] cannot hold",
+        ),
         ({"times": [0, 1, 3, 2, 4, 5]}, "must not go back, got 2 in row 3 after 3; sort"),
         ({"times": [0, 1, np.nan, 2, 4, 5]}, "must be finite, got nan in row 2"),
         ({"times": [*DAYS[:5], pd.NaT]}, "must be finite, got NaT in row 5"),

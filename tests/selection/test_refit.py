@@ -463,7 +463,13 @@ def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
     code, _, err = hpsearch("refit", file, "--output", "thesis")
     assert (code, "exists and is not a folder of kept models alone" in err) == (2, True)
     assert Path("thesis/thesis.txt").exists()
-    assert hpsearch("refit", file, "--output", ".")[0] == 2
+    ranked = hpsearch("rank", "--json")[1]
+    for place in (".", "..", "store.db", "store.db-wal", file, "thesis/thesis.txt", "x" * 300, ""):
+        for force in ((), ("--force",)):
+            code, out, err = hpsearch("refit", file, "--output", place, *force)
+            assert (code, out, err.count("\n")) == (2, "", 1), (place, err)
+    assert hpsearch("rank", "--json")[1] == ranked
+    assert Path("thesis/thesis.txt").read_text() == "years of work"
     card, _ = refitted(hpsearch, file, "--output", "new")
     assert card["folder"] == "new"
 
@@ -485,7 +491,7 @@ def test_a_searcher_that_is_named_chooses_of_its_search_alone(hpsearch, study):
     assert "No such option" in hpsearch("refit", file, "--trials", "4")[2]
 
 
-def test_another_model_is_replaced_only_by_force(hpsearch, study):
+def test_another_model_is_replaced_only_by_force(hpsearch, study, monkeypatch):
     file = study()
     how = ("--sealed", "--seeds", "1", "--output", "new")
     first, _ = refitted(hpsearch, file, *how)
@@ -494,6 +500,13 @@ def test_another_model_is_replaced_only_by_force(hpsearch, study):
     code, _, err = hpsearch("refit", file, *how, *worst)
     assert (code, "new holds another model" in err, err.count("\n")) == (2, True, 1)
     assert json.loads(Path("new/card.json").read_text())["members"] == first["members"]
+    Path("new/thesis.txt").write_text("years of work")
+    with monkeypatch.context() as patch:  # it is refused before anything is trained
+        patch.setattr("hpsearch.selection.refit._train_and_keep", None)
+        code, _, err = hpsearch("refit", file, *how, *worst, "--force")
+    assert (code, "not a folder of kept models alone" in err, err.count("\n")) == (2, True, 1)
+    assert refitted(hpsearch, file, *how)[0] == first
+    Path("new/thesis.txt").unlink()
     forced, _ = refitted(hpsearch, file, *how, *worst, "--force")
     assert forced["members"][0]["trial"] == worst[1]
 

@@ -225,6 +225,50 @@ def test_where_no_store_can_be_is_one_line(place, hpsearch):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
+BEGIN = """
+import fcntl
+import os
+import resource
+import sqlite3
+import sys
+from pathlib import Path
+from hpsearch.core.errors import StoreError
+from hpsearch.store import Store, study_lock
+if sys.argv[2] == "full disk":  # a limit on what one file may hold stands in for its end
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+elif os.getuid() == 0:  # who may write everywhere
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+place = Path(sys.argv[1])
+for begin in (lambda: study_lock(place, "s").__enter__(), lambda: Store(place, create=True)):
+    try:
+        print("begun", begin())
+    except StoreError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="becomes another user")
+@pytest.mark.parametrize("what", ["full disk", "read-only folder"])
+def test_where_a_store_cannot_begin_is_one_line(public, what):
+    if what == "read-only folder":
+        public.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN, public / "store.db", what],
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    locked, opened = done.stdout.splitlines()
+    assert "store.db cannot be written: " in locked
+    assert "store.db cannot be opened as a store: " in opened
+    assert "by --store" in locked
+    assert "by --store" in opened
+    assert done.stderr == ""
+    left = [path for path in public.rglob("*") if path.is_file() and path.stat().st_size]
+    assert not left
+
+
 def test_a_store_is_no_pipe_or_folder():
     os.mkfifo("pipe")
     Path("folder").mkdir()
@@ -234,12 +278,26 @@ def test_a_store_is_no_pipe_or_folder():
     assert sorted(path.name for path in Path().iterdir()) == ["folder", "pipe"]
 
 
-def test_a_refused_store_leaves_no_connection_open():
-    sqlite3.connect(PATH).close()
-    with closing(sqlite3.connect(PATH)) as other:
-        other.execute("CREATE TABLE t (a)")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("CREATE TABLE t (a)", "another program"),
+        ("PRAGMA user_version = 99", "of version 99"),
+        ("DROP TABLE curves", "damaged"),
+        (None, "malformed"),
+    ],
+)
+def test_a_refused_store_leaves_no_connection_open(change, message):
+    if message != "another program":
+        with Store(PATH, create=True) as store:
+            fill_store(store, RECORD, 0.5)
+    if change is None:
+        PATH.write_bytes(PATH.read_bytes()[:50] + bytes(5000))
+    else:
+        with closing(sqlite3.connect(PATH)) as other:
+            other.executescript(change)
     for create in (True, False):
-        with pytest.raises(StoreError, match="another program"):
+        with pytest.raises(StoreError, match=message):
             Store(PATH, create=create)
     if sys.platform == "linux":
         opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")

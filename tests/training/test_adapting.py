@@ -6,6 +6,7 @@ import pytest
 from hpsearch import Data, Task
 from hpsearch.core.errors import BuildError
 from hpsearch.training import backend
+from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Split
 from tests.rounding import loss_difference, rounding_bound
 from tests.training.programs import forget_programs
@@ -207,3 +208,12 @@ def test_a_vocabulary_needs_a_layer_that_has_looked_words_up():
 class Failing:
     def adapt(self, data):
         raise ValueError("no rows like these")
+
+
+def test_a_layer_that_exits_does_not_end_the_command():
+    class Exits:
+        def adapt(self, data):
+            raise SystemExit(0)
+
+    with pytest.raises(BuildError, match=r"a layer Exits cannot be adapted .*: SystemExit: 0"):
+        LayerAdapter(lambda: NUMBERS).adapt(Exits(), None)

@@ -4,11 +4,13 @@ import dataclasses
 import gc
 import json
 import logging
+import math
 import os
 import re
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 
 from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.tasks import digits
 from hpsearch.training import backend, engines
@@ -613,6 +616,72 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     sizes.clear()
     assert loss_difference(dict(trainer.train(fits, DATA)), expected) < bound
     assert sizes[-1] == 2
+
+
+def test_where_not_all_end_before_the_deadline_the_first_ones_do(monkeypatch, tmp_path):
+    """And the others go on afterwards: each ends as it does where there is no deadline, bit for bit."""
+    from hpsearch.training.batched import run
+
+    def plan(folder):
+        (tmp_path / folder).mkdir()
+        return [member(n, checkpoint_out=tmp_path / folder / f"{n}.npz") for n in range(12)]
+
+    calm = dict(gang(chunk=2).train(plan("calm"), DATA))
+    original, now, left = run.BatchRun._train_chunk, [], [math.inf]
+
+    def train_chunk(batch):
+        original(batch)
+        batch._program.epoch_seconds = batch._epoch_seconds = batch._program.spec.members / 2
+        batch._program.seconds_to_compile = 0.0
+        left[0] -= 2 * batch._epoch_seconds
+        now.append([each.index for each in batch._running])
+
+    monkeypatch.setattr(run.BatchRun, "_train_chunk", train_chunk)
+    monkeypatch.setattr(run.interrupt, "seconds_left", lambda: left[0])
+    monkeypatch.setattr(run.interrupt, "is_requested", lambda: left[0] < 0)
+    # Two epochs of all take 12 seconds, and eight of eight take 32.
+    left[0] = 12.0 + 32.0
+    ended, fits = {}, plan("late")
+    with suppress(Interrupted):
+        for index, curve in gang(chunk=2).train(fits, DATA):
+            ended[index] = curve
+    assert list(ended) == list(range(8))
+    assert now[0] == list(range(12))
+    assert now[1] == list(range(8))
+    for index in ended:
+        assert same(
+            arrays(tmp_path / "late" / f"{index}.npz"), arrays(tmp_path / "calm" / f"{index}.npz")
+        )
+    # Those that waited have checkpoints, from which they go on.
+    left[0] = math.inf
+    rest = dict(gang(chunk=2).train(fits[8:], DATA))
+    assert {
+        i: c.validation_loss for i, c in (ended | {i + 8: c for i, c in rest.items()}).items()
+    } == {i: c.validation_loss for i, c in calm.items()}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "left", "chosen"),
+    [
+        ([4, 4, 4, 4], 16.0, [0, 1, 2, 3]),
+        ([4, 4, 4, 4], 15.9, [0, 1, 2]),
+        ([4, 4, 4, 4], 3.9, [0, 1, 2, 3]),  # not even one would end: none waits
+        ([9, 1, 2, 9], 6.0, [1, 2]),
+        ([9, 1, 2, 9], math.inf, [0, 1, 2, 3]),
+    ],
+)
+def test_as_many_go_on_as_end_in_time(epochs, left, chosen):
+    from hpsearch.training.batched.deadline import choose_in_time
+
+    members = [
+        _Hashable(index=index, history=SimpleNamespace(epochs_left=each))
+        for index, each in enumerate(epochs)
+    ]
+    assert [m.index for m in choose_in_time(members, lambda count: count, left)] == chosen
+
+
+class _Hashable(SimpleNamespace):
+    __hash__ = object.__hash__
 
 
 def test_shared_batches_are_the_same_rows_in_each_step_for_every_trial():

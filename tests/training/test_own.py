@@ -441,6 +441,22 @@ def test_a_damaged_checkpoint_costs_epochs_only(tmp_path, damage):
     assert not list(tmp_path.parent.rglob("evil.txt"))
 
 
+@pytest.mark.parametrize("other", ["fold", "seed", "point", "folder"])
+def test_a_checkpoint_of_another_fit_is_none(tmp_path, other):
+    """As where checkpoints of folds were swapped: it would go on to another value."""
+    one, path = fit(params={"rate": 0.1}), tmp_path / "c.npz"
+    of_another = {
+        "fold": {"split": dataclasses.replace(SPLIT, train=SPLIT.train[:-1])},
+        "seed": {"seed": 8},
+        "point": {"params": {"rate": 0.05}},
+    }
+    if other == "folder":
+        path.mkdir()
+    else:
+        train(dataclasses.replace(one, **of_another[other], epochs=2, checkpoint_out=path))
+    assert train(dataclasses.replace(one, checkpoint_in=path)).validation == train(one).validation
+
+
 @pytest.mark.parametrize("thing", ["link", "object", "key", "function", "empty"])
 def test_what_cannot_be_saved_is_refused(thing):
     def saves(run):

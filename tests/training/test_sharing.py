@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.preprocessing import OneHotEncoder
 
 from hpsearch import Data, Task
 from hpsearch.core.coding import Coding
@@ -62,6 +65,38 @@ def test_a_shared_table_keeps_its_columns_and_its_coding(tmp_path):
         shared = sharing.load(task(data), tmp_path)
         assert (shared.columns, shared.coding) == (names, coding)
     assert shared.coding.unit == "in standard deviations of 'price' (1 = 2)"
+
+
+def test_whatever_data_has_reaches_the_other_workers(tmp_path, monkeypatch):
+    """Also what it may have one day: all fields are tried here but those that no search reads."""
+    monkeypatch.setattr(sharing, "LARGE", 0)
+    days, numbers = np.arange(8), np.arange(8.0)
+    frame = pd.DataFrame({"a": ["x", "y"] * 4})
+    tried = [
+        Data(numbers[:, None], numbers, columns=["a"], coding=Coding({}, (), 3.5, 2.0, "price")),
+        Data(frame, numbers, groups=days, sample_weight=numbers + 1, version="2026-11"),
+        Data(numbers[:, None], numbers, times=days, target_times=days + 1),
+        Data(numbers[:, None], numbers, x_val=numbers[:2, None], y_val=numbers[:2]),
+    ]
+    left = {field.name for field in fields(Data)} - {"given_streams"}
+    left = {name for name in left if not name.endswith("_test")}
+    for number, data in enumerate(tried):
+        shared = None
+        for _ in range(2):  # the one who writes it, and one who finds it
+            (folder := tmp_path / str(number)).mkdir(exist_ok=True)
+            shared = sharing.load(replace(task(data), preprocess=OneHotEncoder()), folder)
+        assert (folder / "index.json").exists()
+        for name in [field.name for field in fields(Data)]:
+            there, expected = getattr(shared, name), getattr(data, name)
+            if isinstance(expected, np.ndarray):
+                assert there.dtype == expected.dtype, name
+                assert (there == expected).all(), name
+            else:
+                assert repr(there) == repr(expected), name
+            if expected is not None and repr(expected) not in ("()", "{}", "0"):
+                left.discard(name)
+        assert shared.fingerprint == data.fingerprint
+    assert not left
 
 
 def test_it_is_loaded_once(tmp_path):

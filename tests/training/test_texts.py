@@ -62,6 +62,10 @@ def test_every_text_counts_for_the_fingerprint():
         (["a", None, "c"], r"x holds texts, and none in row 1; give each row a text, '' where"),
         (["a", "b", float("nan")], "x holds texts, and none in row 2"),
         (pd.Series(["a", pd.NA, "c"], dtype="string"), "x holds texts, and none in row 1"),
+        (
+            np.ma.masked_array(["a", "b", "c"], [False, True, False]),
+            "x holds texts, and none in row 1",
+        ),
         (["a", 3, "c"], "x holds texts, and 3 of type int in row 1"),
         (np.array([["a"], ["b"], ["c"]]), "encode text and categories as numbers"),
     ],

@@ -11,7 +11,7 @@ from hpsearch.core.arrays import to_number_array
 from hpsearch.core.errors import DataError
 from hpsearch.core.frames.rows import ColumnCode, FrameCode, encode_frame, is_exact
 from hpsearch.core.frames.types import kind_of_type
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, can_be_written
 
 _WAYS_OUT = {
     "Sparse": "use frame.sparse.to_dense()",
@@ -94,6 +94,9 @@ def _check_names(name: str, columns: Any) -> None:
     texts = [each for each in columns if isinstance(each, str)]
     if texts and len(texts) < len(columns):
         raise _name_is_no_text(name, columns)
+    for each in texts:
+        if not can_be_written(each):
+            raise DataError(f"columns of {name} need names without surrogates, got {brief(each)}")
     if not columns.is_unique:
         twice = columns[columns.duplicated()][0]
         raise DataError(f"two columns of {name} are called {brief(twice)}; rename or drop one")
@@ -163,3 +166,9 @@ def _check_categories(called: str, dtype: Any) -> None:
             f"{called} has the category {brief(odd)}, a {type(odd).__name__}; categories are texts or "
             "numbers: astype(str).astype('category')"
         )
+    for each in dtype.categories.tolist() if kinds == {str} else []:
+        if not can_be_written(each):
+            raise DataError(
+                f"{called} has the category {brief(each)}, which no file can hold; read it in its own "
+                "encoding, or rename the category"
+            )

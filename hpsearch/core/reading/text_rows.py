@@ -58,7 +58,9 @@ def _as_objects(value: Any) -> Array | None:
         is_flat = value.ndim == 1 and value.dtype.kind in "OUT"
         if not is_flat:
             return None
-        return np.asarray(np.ma.filled(value.astype(object), None))  # masked: there is none
+        found = np.asarray(value).astype(object)
+        found[np.ma.getmaskarray(value)] = None  # there is none
+        return found
     if not isinstance(value, list | tuple) or not any(isinstance(each, str) for each in value):
         return None
     flat = np.empty(len(value), object)

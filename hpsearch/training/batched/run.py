@@ -3,6 +3,7 @@
 "Batch" means models that train side by side; the rows of one step are a "minibatch".
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from hpsearch.core import interrupt
 from hpsearch.core.arrays import take_rows
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.batched.deadline import choose_in_time
 from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import Program
@@ -54,6 +56,7 @@ class BatchRun:
         self._measures = metrics.make_measures(task)
         self._orders: dict[tuple[BatchMember, int], Any] = {}  # minibatches, drawn ahead
         self._running: list[BatchMember] = []
+        self._postponed: list[tuple[BatchMember, Any]] = []  # with their states
         self._load_members(members, [member.initial_state() for member in members])
 
     @property
@@ -86,8 +89,14 @@ class BatchRun:
                 epochs = min(member.history.epochs for member in going_on)
                 raise interrupt.Interrupted(f"stopped after epoch {epochs}")
 
-            # Go on with the others, in a smaller program where that pays.
+            # Go on with the others, in a smaller program where that pays: with the first of them,
+            # where not all would end before the deadline.
+            self._postpone_late_members()
             self._shrink_if_faster()
+            if not self._running and self._postponed:
+                members, states = zip(*self._postponed, strict=True)
+                self._postponed = []
+                self._load_members(members, states)
 
     def measure_epoch_seconds(self) -> float:
         """The seconds of an epoch, as earlier ones took, or estimated from a part; trains nothing."""
@@ -149,6 +158,24 @@ class BatchRun:
         # Compiling counts as part of the members' training time.
         for member in members:
             member.seconds += (time.perf_counter() - start) / len(members)
+
+    def _postpone_late_members(self) -> None:
+        """Leave to later, with checkpoints, those without which the others end in time."""
+        spec, left = self._program.spec, interrupt.seconds_left()
+        if math.isinf(left) or len(self._running) < 2:
+            return
+
+        def epoch_seconds(count: int) -> float:
+            return self._epoch_seconds * round_up_members(count) / spec.members
+
+        left -= self._program.seconds_to_compile
+        now = choose_in_time(self._running, epoch_seconds, left)
+        if len(now) == len(self._running) or self._choose_places(now) >= spec.members:
+            return
+        later = [member for member in self._running if member not in now]
+        self._save_checkpoints(later)
+        self._postponed += zip(later, self._fetch_states(later), strict=True)
+        self._load_members(now, self._fetch_states(now))
 
     def _shrink_if_faster(self) -> None:
         """Go on with a smaller program, where one is there or saves more than compiling it takes."""

@@ -5,7 +5,8 @@ test, by the commands that a user has. Then `studies/README.md` is written from 
 the model cards say. Needs the real data ($HPSEARCH_DATA), and at most two hours on two cores.
 
 What is done is not done again: a run that was cut off goes on, and `--only-write` writes the page of
-what there is. A study that fails is named in the table, and tried again by the next run.
+what there is. A study that fails is named in the table, and tried again by the next run. With `--more`
+the named studies go on where their minutes ended, are refitted, and their test is opened once more.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from hpsearch.core.files import write_whole
 from tests.benchmarks.books.book_studies import BOOKS, BookStudy
 from tests.benchmarks.books.page import write_page
-from tests.benchmarks.books.work import Extent, read_facts, work
+from tests.benchmarks.books.work import Extent, forget_done, read_facts, work
 from tests.benchmarks.product_commands import ROOT
 
 PARTS = 3
@@ -31,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"no study of a book: {', '.join(sorted(unknown))}; {', '.join(names)}")
     if os.environ.get("HPSEARCH_DATA") == "stand-in" and options.readme == README:
         raise SystemExit("stand-ins are not the books' data; set HPSEARCH_DATA, or give --readme")
+    if options.more and not options.studies:
+        raise SystemExit("--more goes on with studies that are named; name them")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if not options.only_write:
         chosen = [book for book in BOOKS if not options.studies or book.name in options.studies]
+        for book in chosen if options.more else ():
+            forget_done(book, folder)
         run_all(chosen, folder, 60 * options.hours, make_extent(options), options.readme)
     write_whole(options.readme, write_page(BOOKS, folder))
     print(f"{options.readme} is written")
@@ -50,6 +55,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=2.0, help="of all that is not done yet")
     parser.add_argument("--readme", type=Path, default=README)
     parser.add_argument("--only-write", action="store_true")
+    parser.add_argument("--more", action="store_true", help="go on with the named studies")
     parser.add_argument("--seeds", type=int, default=10, help="of the books' networks")
     parser.add_argument("--repeats", type=int, default=2, help="of the best trials")
     parser.add_argument("--trials", type=int, help="of a search, at most")

@@ -57,6 +57,16 @@ def read_facts(book: BookStudy, folder: Path) -> dict[str, Any]:
     return json.loads(noted.read_text()) if noted.exists() else {}
 
 
+def forget_done(book: BookStudy, folder: Path) -> None:
+    """Let a study go on where its minutes ended."""
+    if facts := read_facts(book, folder):
+        _write_facts(book, folder, facts | {"done": []})
+
+
+def _write_facts(book: BookStudy, folder: Path, facts: dict[str, Any]) -> None:
+    write_whole(folder / f"{book.name}.json", json.dumps(facts, indent=1))
+
+
 def work(book: BookStudy, folder: Path, scale: float, extent: Extent) -> dict[str, Any]:
     """Do what is not done yet of a study. A part that fails is noted.
 
@@ -76,7 +86,7 @@ def work(book: BookStudy, folder: Path, scale: float, extent: Extent) -> dict[st
         with _noted(facts, part):
             do(book, folder, minutes * scale, extent, facts)
         facts["machine"] = machine()
-        write_whole(folder / f"{book.name}.json", json.dumps(facts, indent=1))
+        _write_facts(book, folder, facts)
     return facts
 
 

@@ -104,11 +104,12 @@ def assign_slots(devices: Sequence[Device], per_device: int, *, share: bool = Tr
     """A slot for each worker: the first of every device, then the second...
 
     Args:
+        devices: of this machine; none on a Ray cluster.
         share: limit each worker of a GPU to its part of the memory; else it takes what it needs.
 
     Raises DeviceError where they are more than any machine has use for.
     """
-    if per_device > MOST_WORKERS // len(devices):
+    if len(devices) * per_device > MOST_WORKERS:
         raise DeviceError(
             f"a machine takes at most {MOST_WORKERS:,} workers; --per-device {per_device} is too "
             f"many on {len(devices)} devices"

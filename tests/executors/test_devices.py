@@ -298,3 +298,8 @@ def test_a_worker_trains_the_same_bits_however_many_there_are(backend):
         assert ended.returncode == 0, ended.stderr
         told.add(ended.stdout.splitlines()[-1])
     assert len(told) == 1
+
+
+def test_without_devices_there_are_no_slots():
+    """So it is in a sweep on a Ray cluster, whose devices are not this machine's."""
+    assert assign_slots([], 1) == []

@@ -69,7 +69,7 @@ def measure(hours: float, arguments: list[str], cache: str) -> tuple[float, int]
             [*command, "rank", "--json", "--store", str(store)], capture_output=True, text=True
         )
         rows = json.loads(ranked.stdout) if ranked.returncode == 0 else []
-        return seconds - 3600 * hours, sum("baseline" not in row["params"] for row in rows)
+        return seconds - 3600 * hours, sum(row["baseline"] is None for row in rows)
 
 
 if __name__ == "__main__":

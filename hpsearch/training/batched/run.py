@@ -73,7 +73,8 @@ class BatchRun:
             going_on = [member for member in self._running if not member.history.has_ended]
 
             # Write the checkpoints that are due; all of them, where it must stop.
-            must_stop = bool(going_on) and interrupt.is_requested()
+            unfinished = going_on + [member for member, _ in self._postponed]
+            must_stop = bool(unfinished) and interrupt.is_requested()
             self._save_checkpoints(
                 [
                     member
@@ -86,7 +87,7 @@ class BatchRun:
             yield from ended
             self._running = going_on
             if must_stop:
-                epochs = min(member.history.epochs for member in going_on)
+                epochs = min(member.history.epochs for member in unfinished)
                 raise interrupt.Interrupted(f"stopped after epoch {epochs}")
 
             # Go on with the others, in a smaller program where that pays: with the first of them,

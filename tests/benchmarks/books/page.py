@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ one, whose test is opened once.
 
 - **best found**, **best baseline** and **book's network** are values on validation rows, by the same folds, over all their
   seeds, at the best epoch of the mean curve. Their standard errors are those of rankings: over folds, or over the rows of a
-  single split where they are classes; for other metrics of a single split, over seeds alone.
+  single split where they are classes; for other metrics of a single split, over seeds alone, and of the best that was
+  found over rows, as its model card has it.
 - Behind a baseline and a network stands by how much the best that was found is better, paired over folds and seeds: `+` is
   better, `!` significant at 5 %. On a single split this speaks of its rows alone.
 - **test** is the mean of the refitted networks, each by itself, with its standard error. The studies of one data set share
@@ -99,9 +101,17 @@ def _row(book: BookStudy, facts: Mapping[str, Any], found: Found | None) -> list
     networks = "<br>".join(_measured(each) for each in found.networks)
     baseline = "" if found.baseline is None else _measured(found.baseline)
     return [
-        *(name, book.source, book.data, found.metric, _measured(found.best)),
+        *(name, book.source, book.data, found.metric, _measured(_with_card(found.best, facts))),
         *(baseline, networks, _test(facts.get("card")), printed, _trials(book, found), spent),
     ]
+
+
+def _with_card(best: Measured, facts: Mapping[str, Any]) -> Measured:
+    """The best with the error over rows that its model card has, where that is the larger one."""
+    said = facts.get("card", {}).get("validation", {})
+    if said.get("value") != best.value or not said.get("se"):
+        return best
+    return replace(best, error=max(best.error or 0.0, said["se"]))
 
 
 def _trials(book: BookStudy, found: Found) -> str:

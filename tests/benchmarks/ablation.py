@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.core import trial
 from hpsearch.searchers import Auto
 from hpsearch.searchers.auto import auto, candidates, evidence, process, round
 
@@ -77,12 +78,18 @@ CHANGES: dict[str, Callable[[], None]] = {
 }
 
 
+def load_driver(folder: str) -> Any:
+    """`evaluate.py`, which looks for what a search is asked and told in a module of another name."""
+    sys.modules["hpsearch.trial"] = trial
+    sys.path.insert(0, folder)
+    return importlib.import_module("evaluate")
+
+
 def regrets(
     task: tuple[str, int], change: str, folder: str, until: int, flight: int
 ) -> list[float]:
     """Of one search, after each number of trainings that `evaluate.py` lists."""
-    sys.path.insert(0, folder)
-    evaluate = importlib.import_module("evaluate")
+    evaluate = load_driver(folder)
     CHANGES[change]()
     evaluate.POINTS = [point for point in evaluate.POINTS if point <= until]
     instance, seed = task
@@ -102,8 +109,7 @@ def main() -> None:
     parser.add_argument("--inflight", type=int, default=1)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    sys.path.insert(0, given.folder)
-    evaluate = importlib.import_module("evaluate")
+    evaluate = load_driver(given.folder)
     seeds = range(given.first, given.first + given.seeds)
     tasks = [(instance, seed) for seed in seeds for instance in evaluate.DEV]
     points = [point for point in evaluate.POINTS if point <= given.until]

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hpsearch.training import backend
 from hpsearch.training.garbage import paused_garbage_collection
 
 ROOT = Path(__file__).parent.parent
+LEFT_OUT = 3  # of a sample's slow tests, one in so many is left out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +38,7 @@ def is_sampled(config: pytest.Config) -> bool:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return "of the slow tests a sample: --whole runs all" if is_sampled(config) else ""
+    return "of the slow tests a sample, by commit: --whole runs all" if is_sampled(config) else ""
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
@@ -63,7 +66,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # quick ones first
     if is_sampled(config):
-        kept = sample_tests(items)
+        kept = sample_tests(items, named=config.option.sample)
         ids = {item.nodeid for item in kept}
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in ids])
         items[:] = kept
@@ -74,10 +77,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
-def sample_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """All quick tests; of the slow ones the first variant each, and none that is thorough.
+def sample_tests(items: Sequence[pytest.Item], *, named: bool) -> list[pytest.Item]:
+    """All quick tests; of the slow ones some, the first variant each, and none that is thorough.
 
-    Thorough are those that take long and whose behaviour a quicker one looks at, too.
+    Thorough are those that take long and whose behaviour a quicker one looks at, too. Of the others
+    each commit leaves out other ones, unless they are named: the same commit has the same tests.
     """
     kept, variants = [], set()
     for item in items:
@@ -85,11 +89,26 @@ def sample_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             continue
         if item.get_closest_marker("slow"):
             function = item.nodeid.partition("[")[0]
-            if function in variants:
+            if function in variants or not (named or is_drawn(function)):
                 continue
             variants.add(function)
         kept.append(item)
     return kept
+
+
+def is_drawn(function: str) -> bool:
+    """Whether a slow test belongs to this commit's sample."""
+    return zlib.crc32(f"{read_commit()} {function}".encode()) % LEFT_OUT != 0
+
+
+@cache
+def read_commit() -> str:
+    """The commit that is tested; "" where that is not known."""
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 @pytest.fixture(autouse=True)

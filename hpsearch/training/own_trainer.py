@@ -106,7 +106,15 @@ class OwnTrainer:
             tried = replace(
                 fit, split=few, epochs=1, checkpoint_in=None, checkpoint_out=Path(folder, "try.npz")
             )
-            curve, predicted = self._train_on(tried, rows, data, is_trial=True)
+            try:
+                curve, predicted = self._train_on(tried, rows, data, is_trial=True)
+            except (HpsearchError, TrialFailed, interrupt.Interrupted):
+                raise
+            except Exception as error:  # most often a metric of the one row
+                raise HpsearchError(
+                    f"the study's train raised {first_line(error)}; refit trains on all rows and "
+                    "gives it one of them to validate on: report nothing where run.is_refit"
+                ) from error
             if curve.failure is not None:
                 return  # of a few rows it diverges; of all it may not
             if predicted is None:

@@ -124,6 +124,11 @@ def test_it_is_refitted_kept_tested_and_predicts(hpsearch, function, how):
         ('run.save({"weights": weights})', 'run.save({"weights": 0 * weights})', "predicts other"),
         ("run.restore() or {", "{", "never calls run.restore()"),
         ("    x, y = run.train", "    x, y = run.train; x.max()", "has no rows and only restores"),
+        (
+            "        if not run.is_refit:\n",
+            "        1 / (len(run.validation[0]) - 1)\n        if not run.is_refit:\n",
+            "gives it one of them to validate on: report nothing where run.is_refit",
+        ),
     ],
 )
 def test_what_could_not_predict_is_refused_before_it_is_trained(hpsearch, old, new, says):

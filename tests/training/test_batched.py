@@ -660,12 +660,55 @@ def test_where_not_all_end_before_the_deadline_the_first_ones_do(monkeypatch, tm
     } == {i: c.validation_loss for i, c in calm.items()}
 
 
+def test_a_group_of_which_none_ends_before_the_deadline_waits_for_the_others(monkeypatch, tmp_path):
+    """It goes on afterwards, and ends as where there is no deadline, bit for bit."""
+    from hpsearch.training.batched import run
+
+    slow = mlp.model(hidden=(12,), activation="tanh")  # which needs a program of its own
+
+    def plan(folder):
+        (tmp_path / folder).mkdir()
+        return [
+            member(n, build=slow if n < 3 else None, checkpoint_out=tmp_path / folder / f"{n}.npz")
+            for n in range(6)
+        ]
+
+    calm = dict(gang(chunk=2).train(plan("calm"), DATA))
+    original, trained, left = run.BatchRun._train_chunk, [], [60.0]
+
+    def train_chunk(batch):
+        original(batch)
+        seconds = 10.0 if batch._running[0].index < 3 else 1.0
+        batch._program.epoch_seconds = batch._epoch_seconds = seconds * batch._program.spec.members
+        batch._program.seconds_to_compile = 0.0
+        left[0] -= 2 * seconds
+        trained.append(batch._running[0].index < 3)
+
+    monkeypatch.setattr(run.BatchRun, "_train_chunk", train_chunk)
+    monkeypatch.setattr(run.interrupt, "seconds_left", lambda: left[0])
+    monkeypatch.setattr(run.interrupt, "is_requested", lambda: left[0] <= 0)
+    forget_programs()  # what an epoch takes is not known yet
+    ended, fits = {}, plan("late")
+    with suppress(Interrupted):
+        for index, curve in gang(chunk=2).train(fits, DATA):
+            ended[index] = curve
+    assert sorted(ended) == [3, 4, 5]
+    # Two epochs of the slow ones, all ten of the others, and then as many as there is time for.
+    assert trained == [True, *[False] * 5, True, True]
+    left[0] = math.inf
+    ended |= dict(gang(chunk=2).train(fits[:3], DATA))
+    for index, curve in calm.items():
+        assert ended[index].validation_loss == curve.validation_loss
+        late, undisturbed = (tmp_path / f / f"{index}.npz" for f in ("late", "calm"))
+        assert same(arrays(late), arrays(undisturbed))
+
+
 @pytest.mark.parametrize(
     ("epochs", "left", "chosen"),
     [
         ([4, 4, 4, 4], 16.0, [0, 1, 2, 3]),
         ([4, 4, 4, 4], 15.9, [0, 1, 2]),
-        ([4, 4, 4, 4], 3.9, [0, 1, 2, 3]),  # not even one would end: none waits
+        ([4, 4, 4, 4], 3.9, []),
         ([9, 1, 2, 9], 6.0, [1, 2]),
         ([9, 1, 2, 9], math.inf, [0, 1, 2, 3]),
     ],

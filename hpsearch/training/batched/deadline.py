@@ -1,8 +1,12 @@
-"""Which members of a batch go on first, where not all of them can end before the run's deadline."""
+"""Which members go on first, where not all of them can end before the run's deadline."""
 
 from collections.abc import Callable, Sequence
 
 from hpsearch.training.batched.member import BatchMember
+
+
+class NoneInTime(Exception):
+    """No member of a batch would end before the deadline, and others might."""
 
 
 def choose_in_time(
@@ -10,7 +14,7 @@ def choose_in_time(
 ) -> list[BatchMember]:
     """The members that go on, so that as many as possible end in time; the others wait.
 
-    All of them go on where all end in time, and where not even one would.
+    None where not even one would.
 
     Args:
         members: those that train side by side.
@@ -24,7 +28,5 @@ def choose_in_time(
         for count, last in enumerate(first, 1)
         if last.history.epochs_left * epoch_seconds(count) <= seconds_left
     ]
-    if not in_time:
-        return list(members)
-    chosen = set(first[: max(in_time)])
+    chosen = set(first[: max(in_time, default=0)])
     return [member for member in members if member in chosen]

@@ -15,7 +15,7 @@ from hpsearch.core import interrupt
 from hpsearch.core.arrays import take_rows
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.batched.deadline import choose_in_time
+from hpsearch.training.batched.deadline import NoneInTime, choose_in_time
 from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import Program
@@ -64,8 +64,16 @@ class BatchRun:
         """The members that lie on the device, whether they have ended or not."""
         return self._members
 
-    def train(self) -> Iterator[BatchMember]:
-        """Yield members as they end. Raises Interrupted, with checkpoints left."""
+    def train(self, *, may_wait: bool = False) -> Iterator[BatchMember]:
+        """Yield members as they end.
+
+        Args:
+            may_wait: whether others could be trained instead, where no member ends in time.
+
+        Raises Interrupted, and NoneInTime where it may wait; both leave checkpoints.
+        """
+        if self._epoch_seconds:  # of earlier batches
+            self._postpone_late_members(may_wait)
         while self._running:
             # Train a few epochs on the device, and add their values to the histories.
             self._train_chunk()
@@ -92,7 +100,7 @@ class BatchRun:
 
             # Go on with the others, in a smaller program where that pays: with the first of them,
             # where not all would end before the deadline.
-            self._postpone_late_members()
+            self._postpone_late_members(may_wait)
             self._shrink_if_faster()
             if not self._running and self._postponed:
                 members, states = zip(*self._postponed, strict=True)
@@ -160,10 +168,10 @@ class BatchRun:
         for member in members:
             member.seconds += (time.perf_counter() - start) / len(members)
 
-    def _postpone_late_members(self) -> None:
+    def _postpone_late_members(self, may_wait: bool) -> None:
         """Leave to later, with checkpoints, those without which the others end in time."""
         spec, left = self._program.spec, interrupt.seconds_left()
-        if math.isinf(left) or len(self._running) < 2:
+        if math.isinf(left) or not self._running:
             return
 
         def epoch_seconds(count: int) -> float:
@@ -171,7 +179,10 @@ class BatchRun:
 
         left -= self._program.seconds_to_compile
         now = choose_in_time(self._running, epoch_seconds, left)
-        if len(now) == len(self._running) or self._choose_places(now) >= spec.members:
+        if not now and may_wait:
+            self._save_checkpoints(self._running)
+            raise NoneInTime
+        if len(now) in (0, len(self._running)) or self._choose_places(now) >= spec.members:
             return
         later = [member for member in self._running if member not in now]
         self._save_checkpoints(later)
@@ -352,8 +363,9 @@ class BatchRun:
                     values[0, place, column] = measure(predicted, true, known)
 
     def _save_checkpoints(self, members: Sequence[BatchMember]) -> None:
-        """Write checkpoints of those members that want one and have not diverged."""
+        """Write checkpoints of those members that want one, have begun and have not diverged."""
         members = [m for m in members if m.fit.checkpoint_out and m.history.failure is None]
+        members = [m for m in members if m.history.epochs]
         for member, state in zip(members, self._fetch_states(members), strict=True):
             member.save_checkpoint(state)
 

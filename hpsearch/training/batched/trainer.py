@@ -23,6 +23,7 @@ from hpsearch.training.batched.batch_starter import (
     split_evenly,
 )
 from hpsearch.training.batched.batchable import why_not_side_by_side
+from hpsearch.training.batched.deadline import NoneInTime
 from hpsearch.training.batched.device_data import why_too_large
 from hpsearch.training.batched.grouping import distinct_splits, group_by_rows
 from hpsearch.training.batched.hardware import (
@@ -135,25 +136,39 @@ class BatchedTrainer:
             groups = self._group_members(waiting, data)
             self._start_compiling(groups, data, compiler)
 
-            # Train one group after the other; what does not compile is left to `fit`.
-            for template, members in groups:
-                left = {member.index: member.fit for member in members}
-                try:
-                    size, first = self._batches.choose_size(template, members, data)
-                    if size:
-                        for member in self._train_group(template, members, size, data, first):
-                            del left[member.index]
-                            has_phase_left = member.history.has_phase_left
-                            yield member.index, member.fit, member.to_curve(), has_phase_left
-                except NotCompiled as error:
-                    self._warn_once(self._refuse(str(error)))
-                    self._batches.leave_to_fit(template)
-                alone |= left
+            # Train one group after the other, and then by `fit` what does not compile. Groups of
+            # which no member would end before the deadline wait until all others have ended.
+            may_wait = True
+            while groups or alone:
+                late: list[_Group] = []
+                for number, (template, members) in enumerate(groups, 1):
+                    left = {member.index: member.fit for member in members}
+                    waits = late if may_wait and (alone or number < len(groups)) else None
+                    try:
+                        size, first = self._batches.choose_size(template, members, data)
+                        if size:
+                            ended = self._train_group(template, members, size, data, first, waits)
+                            for member in ended:
+                                del left[member.index]
+                                has_phase_left = member.history.has_phase_left
+                                yield member.index, member.fit, member.to_curve(), has_phase_left
+                    except NotCompiled as error:
+                        self._warn_once(self._refuse(str(error)))
+                        self._batches.leave_to_fit(template)
+                    alone |= left
+                for _, members in late:
+                    for member in members:
+                        del alone[member.index]
+                yield from self._train_by_fit(alone, data)
+                groups, alone, may_wait = late, {}, False
 
-        # Train the others by `fit`.
-        places = sorted(alone)
-        for place, curve in FitTrainer(self.task).train([alone[i] for i in places], data):
-            yield places[place], alone[places[place]], curve, False
+    def _train_by_fit(
+        self, fits: Mapping[int, Fit], data: Data
+    ) -> Iterator[tuple[int, Fit, Curve, bool]]:
+        """Yield as `_train_phase` does."""
+        places = sorted(fits)
+        for place, curve in FitTrainer(self.task).train([fits[i] for i in places], data):
+            yield places[place], fits[places[place]], curve, False
 
     def _group_members(self, members: Sequence[BatchMember], data: Data) -> list[_Group]:
         """Members that one program trains, on rows of one table, together."""
@@ -183,6 +198,7 @@ class BatchedTrainer:
         size: int,
         data: Data,
         first: BatchRun | None = None,
+        late: list[_Group] | None = None,
     ) -> Iterator[BatchMember]:
         """Yield members of one template as they end.
 
@@ -192,6 +208,8 @@ class BatchedTrainer:
             size: members of a batch, at most.
             data: the task's.
             first: the first batch, if it has been started.
+            late: takes those that remain where none of a batch would end before the deadline; None:
+                they go on.
         """
         batches = list(split_evenly(members, size))
         while batches:
@@ -202,9 +220,15 @@ class BatchedTrainer:
             try:
                 if first is None or first.members != batch:
                     first = self._batches.start_batch(template, batch, data)
-                for member in first.train():
+                for member in first.train(may_wait=late is not None):
                     ended.add(member.index)
                     yield member
+            except NoneInTime:
+                assert late is not None
+                left = [member for member in batch if member.index not in ended]
+                again = self._rebuild_members(template, left, data)
+                late.append((template, again + [member for some in batches for member in some]))
+                return
             except Exception as error:
                 # Split all that remain anew: later batches would run out of memory too.
                 size = self._batches.halve_after_oom(template, batch, error)

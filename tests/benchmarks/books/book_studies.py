@@ -64,7 +64,8 @@ BOOKS = (
     BookStudy("imdb_l2", f"{DLWP} 4.4", _IMDB, (0.5, 1.5, 0.5)),
     BookStudy("imdb_dropout", f"{DLWP} 4.4", _IMDB, (0.5, 1.5, 0.5)),
     BookStudy(
-        "imdb_lstm", f"{DLQR} 10", f"{_IMDB}, sequences", (1.5, 6, 2), seeds=3, options=_BY_TF
+        "imdb_lstm", f"{DLQR} 10", f"{_IMDB}, sequences", (1.5, 6, 2),
+        seeds=3, options=_BY_FIT, refit=("--seeds", "1"),
     ),
     BookStudy("mnist_mlp", f"{DLWP} 2.1", _MNIST, (0.5, 2, 0.5)),
     BookStudy("mnist_dropout", f"{DLQR} 5", _MNIST, (3, 5, 2), seeds=3),

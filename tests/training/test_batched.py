@@ -872,7 +872,7 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
         def __init__(self, members):
             self.members = members
 
-        def train(self):
+        def train(self, **_):
             attempts.append(len(self.members))
             yield self.members[0]
             if len(self.members) > 3:

@@ -14,7 +14,7 @@ def choose_in_time(
 ) -> list[BatchMember]:
     """The members that go on, so that as many as possible end in time; the others wait.
 
-    None where not even one would.
+    An empty list where not even one would.
 
     Args:
         members: those that train side by side.

@@ -6,18 +6,21 @@ deep for the stand-in's small images, where its trial fails. Without a GPU, `--b
 trains convolutions two to three times faster.
 """
 
-from hpsearch import Choice, Float, Holdout, Random, Space, Study
+from hpsearch import Choice, Float, Holdout, Int, Random, Space, Study
 from hpsearch.tasks import mnist
 from spaces import cnn
 
 BOOK = {"blocks": 3, "filters_1": 32, "filters_2": 64, "filters_3": 64, "units": 64}
 BOOK |= {"padding": "valid", "pooling": "between", "normalization": "none", "dropout": 0.0}
-BOOK |= {"optimizer": "rmsprop", "learning_rate": 0.001, "batch_size": 64}
+BOOK |= {"optimizer": "rmsprop", "learning_rate": 0.001, "schedule": "constant", "batch_size": 64}
 
 study = Study(
     task=mnist.images(),
     space=Space(
-        cnn.filters(3, 16, 128),
+        blocks=Int(2, 3),
+        filters_1=Int(16, 64, log=True),
+        filters_2=Int(16, 64, log=True),
+        filters_3=Int(16, 64, log=True, when={"blocks": 3}),
         units=Choice(64, 128),
         padding=Choice("same", "valid"),
         pooling=Choice("all", "between"),
@@ -25,10 +28,11 @@ study = Study(
         dropout=Float(0.0, 0.6),
         optimizer=Choice("adam", "rmsprop"),
         learning_rate=Float(5e-4, 3e-3, log=True),
+        schedule=Choice("constant", "cosine", "one_cycle"),
         batch_size=Choice(64, 128),
     ),
     build=cnn.model(),
     start=[BOOK],
-    searcher=Random(trials=6, epochs=8),
+    searcher=Random(trials=8, epochs=5),
     evaluator=Holdout(fraction=1 / 12, shuffle=False),
 )

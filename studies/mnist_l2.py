@@ -14,10 +14,11 @@ study = Study(
     space=Space(
         l2=Float(1e-6, 1e-2, log=True),
         optimizer=Choice("adam", "rmsprop", "adadelta"),
+        schedule=Choice("constant", "cosine", "one_cycle"),
         batch_size=Choice(30, 100, 256),
     ),
     build=mlp.model(hidden=(512, 256, 128)),
-    start=[{"l2": 0.01, "optimizer": "adam", "batch_size": 30}],
+    start=[{"l2": 0.01, "optimizer": "adam", "schedule": "constant", "batch_size": 30}],
     searcher=Random(trials=12, epochs=12),
     evaluator=Holdout(fraction=1 / 12, shuffle=False),
 )

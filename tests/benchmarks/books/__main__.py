@@ -72,6 +72,7 @@ def run_all(
 ) -> None:
     """Run what is missing of each, sharing what is left of the time by the studies' minutes."""
     missing = [b for b in books if len(read_facts(b, folder).get("done", ())) < PARTS]
+    missing.sort(key=lambda book: not book.slow)
     left, spent = minutes, 0.0
     for place, book in enumerate(missing):
         planned = sum(sum(each.minutes) for each in missing[place:])

@@ -123,6 +123,7 @@ class SearchRun:
             self.study.task.objective,
             self.checkpoints.folder,
             self.options.checkpoint_every,
+            self.stop.seconds_left,
         )
 
     def _rank_trials(self, state: SearchState) -> list[int]:

@@ -1,5 +1,6 @@
 """The best few trials trained again with fresh seeds, so that a lucky seed does not win."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +30,7 @@ class Repeats:
             trainings so far.
         folder: where repeats leave checkpoints.
         checkpoint_every: how often a repeat leaves one before its end.
+        seconds_left: returns the seconds until the run's deadline; infinite where there is none.
     """
 
     repeats: int
@@ -41,6 +43,7 @@ class Repeats:
     metric: Metric
     folder: Path
     checkpoint_every: CheckpointInterval = CheckpointInterval()
+    seconds_left: Callable[[], float] = lambda: math.inf
 
     def run(self) -> bool:
         """Train them; returns whether all are done."""
@@ -71,6 +74,7 @@ class Repeats:
             checkpoint_every=self.checkpoint_every,
             repeat=repeat,
             trial=trial,
+            seconds_left=self.seconds_left(),
         )
 
     def record_interruption(self, job: Job) -> None:

@@ -27,6 +27,7 @@ class Executor:
 
     def __init__(self, fails=(), interrupted=()):
         self.fails, self.interrupted, self.done = fails, list(interrupted), []
+        self.seconds_left = []
 
     def submit_all(self, jobs):
         return [self._future(job) for job in jobs]
@@ -36,6 +37,7 @@ class Executor:
 
     def _future(self, job):
         place, future = (job.params["a"], job.repeat), Future()
+        self.seconds_left.append(job.seconds_left)
         assert job.repeat > 0
         assert job.checkpoint_out.name == f"{place[0]}-repeat-{place[1]}"
         if place in self.interrupted:
@@ -72,7 +74,7 @@ def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
 
         made = Repeats(
             repeats, finalists, best, journal, progress, Driver(executor, should_stop=stopped),
-            Holdout(), Metric("accuracy", "max"), Path("checkpoints"),
+            Holdout(), Metric("accuracy", "max"), Path("checkpoints"), seconds_left=lambda: 40.0,
         )  # fmt: skip
         return made.run(), rank_searches(store, [journal.search])
 
@@ -84,6 +86,12 @@ def test_who_was_lucky_falls_behind_and_lets_another_in():
     assert [(row.trial, row.repeats) for row in rows] == [(2, 5), (3, 5), (1, 5), (4, 0)]
     assert rows[2].value == pytest.approx((0.99 + 5 * 0.90) / 6)
     assert sorted(executor.done) == [(trial, n) for trial in (0, 1, 2) for n in range(1, 6)]
+
+
+def test_a_repeat_knows_how_long_it_has():
+    executor = Executor()
+    repeat(executor, repeats=1, finalists=1)
+    assert set(executor.seconds_left) == {40.0}
 
 
 def test_what_is_done_is_not_done_again():

@@ -68,7 +68,7 @@ BOOKS = (
     BookStudy("imdb_l2", f"{DLWP} 4.4", _IMDB, (0.5, 1.5, 0.3)),
     BookStudy("imdb_dropout", f"{DLWP} 4.4", _IMDB, (0.5, 1.5, 0.5)),
     BookStudy(
-        "imdb_lstm", f"{DLQR} 10", f"{_IMDB}, sequences", (1.5, 4.5, 1),
+        "imdb_lstm", f"{DLQR} 10", f"{_IMDB}, sequences", (1.4, 3.5, 1.4),
         seeds=1, options=_BY_FIT, refit=_ONCE, slow=True,
     ),
     BookStudy("mnist_mlp", f"{DLWP} 2.1", _MNIST, (0.5, 1.5, 0.5)),
@@ -77,7 +77,7 @@ BOOKS = (
     BookStudy("mnist_random3fold", f"{DLQR} 6", "MNIST, 60,000 by 3 folds / 10,000", (0, 2.5, 0.5)),
     BookStudy("mnist_hyperband", f"{DLQR} 6", _MNIST, (1, 5, 1), epochs=9),
     BookStudy(
-        "mnist_cnn", f"{DLWP} 5.1", f"{_MNIST}, images", (1.5, 8.5, 1.5),
+        "mnist_cnn", f"{DLWP} 5.1", f"{_MNIST}, images", (1.4, 7.5, 4),
         seeds=1, options=_BY_TF, refit=_ONCE, slow=True,
     ),
     BookStudy(
@@ -101,11 +101,11 @@ BOOKS = (
         options=_BY_TF, refit=_ONCE,
     ),
     BookStudy(
-        "newsgroups_cnn", f"{DLQR} 10", _GROUPS, (3, 3.5, 2.5), seeds=1, epochs=5, options=_BY_TF,
+        "newsgroups_cnn", f"{DLQR} 10", _GROUPS, (2.5, 3, 2), seeds=1, epochs=5, options=_BY_TF,
         search=("--epochs", "5", "--trials", "4"), refit=_ONCE, slow=True,
     ),
     BookStudy(
-        "translate_seq2seq", f"{DLQR} 11", "a made-up language", (3, 3.5, 1),
+        "translate_seq2seq", f"{DLQR} 11", "a made-up language", (2.5, 4, 1.5),
         seeds=1, refit=_ONCE, slow=True,
     ),
     BookStudy("cartpole_dqn", f"{DLQR} 12", "CartPole", (0.5, 1, 0.5), seeds=3),

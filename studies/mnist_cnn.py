@@ -2,8 +2,8 @@
 
 After Chollet, Deep Learning with Python, first edition, section 5.1, on the split of the other
 studies of MNIST. His network is tried first; he trains it for 5 epochs on all 60,000 rows. The others
-have its convolutions, and what he tells of later: dropout, batch normalization and a rate that falls.
-It is too deep for the stand-in's small images, which are refused. Without a GPU, `--backend tensorflow`
+have its layers, and differ in padding and pooling, dropout, normalization and how the rate falls. It
+is too deep for the stand-in's small images, which are refused. Without a GPU, `--backend tensorflow`
 trains convolutions two to three times faster.
 """
 

@@ -1,4 +1,4 @@
-"""How much L2 penalty suits a 512-256-128 network on MNIST, and with which optimizer?
+"""How much L2 penalty suits a 512-256-128 network on MNIST, with which optimizer and schedule?
 
 After Bernico, Deep Learning Quick Reference (2018), chapter 5: L2 against dropout. His network, with
 Keras's usual factor of 0.01 for each hidden layer, is tried first; he trains it for 50 epochs, of

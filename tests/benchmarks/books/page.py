@@ -34,7 +34,7 @@ one, whose test is opened once.
 - Behind a baseline and a network stands by how much the best that was found is better, paired over folds and seeds: `+` is
   better, `!` significant at 5 %. On a single split this speaks of its rows alone.
 - **test** is the mean of the refitted networks, each by itself, with its standard error. The studies of one data set share
-  its test rows; nothing was chosen by the earlier openings.
+  its test rows; no search saw the earlier openings, though some spaces were changed after them.
 - **printed** is the source's figure, with its place; an accuracy's error is that of its rows. It is of one network, trained
   once, on other rows: "beyond" and "short" compare it with the test, or with the best that was found where it was measured
   on validation rows, by the errors of both.

@@ -256,8 +256,10 @@ def settings_text(value: Any) -> str:
         return "{" + ", ".join(f"{k!r}: {settings_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(settings_text(item) for item in value) + "]"
+    if isinstance(value, set | frozenset):  # whose order is another in each process
+        return "{" + ", ".join(sorted(settings_text(item) for item in value)) + "}"
     if isinstance(value, np.ndarray):
-        return f"array {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
+        return f"array {_digest_array(value)}"
     if isinstance(value, functools.partial):
         parts = [settings_text(part) for part in (value.func, value.args, value.keywords)]
         return f"partial({', '.join(parts)})"
@@ -277,6 +279,21 @@ def settings_text(value: Any) -> str:
     if callable(value) and kind.__repr__ is object.__repr__:
         return f"{kind.__module__}.{kind.__qualname__}({settings_text(_own_settings(value, {}))})"
     return repr(value)
+
+
+def names_address(text: str) -> bool:
+    """Whether a text of settings has an object's address, which is another in each process."""
+    return re.search(r" at 0x[0-9a-fA-F]+", text) is not None
+
+
+def _digest_array(values: "np.ndarray[Any, Any]") -> str:
+    if values.dtype.hasobject:  # whose bytes are addresses
+        data: Any = settings_text(values.tolist()).encode()
+    elif values.dtype.kind in "mM":
+        data = f"{values.dtype} {values.astype(np.int64).tolist()}".encode()
+    else:
+        data = np.ascontiguousarray(values).data
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _closure_text(function: Any) -> str:

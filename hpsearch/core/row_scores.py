@@ -28,7 +28,9 @@ def make_score_measure(task: Task, metric: Metric) -> Measure:
     Args:
         task: with one output.
     """
-    link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
+    link = task.link if task.from_logits else "linear"
+    if metric.own_name == "roc_auc" and link == "sigmoid":
+        link = "linear"  # it keeps their order, and logits far from 0 stay apart
 
     def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
         if weights is not None and not weights.any():

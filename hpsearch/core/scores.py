@@ -13,6 +13,12 @@ from hpsearch.core.metric import ERROR_FUNCTIONS, Metric
 from hpsearch.core.rules import brief
 from hpsearch.core.task_kinds import Kind, is_column
 
+# Defined also where rows lack a class: scikit-learn's function, and whether more is better.
+_BY_LABELS = {
+    "neg_log_loss": ("log_loss", False),
+    "neg_brier_score": ("brier_score_loss", False),
+    "top_k_accuracy": ("top_k_accuracy_score", True),
+}
 _ROWS_TO_TRY = 20_000  # of the targets, where it is tried whether a metric can be computed
 
 
@@ -173,7 +179,16 @@ def _score_by_sklearn(
         y = y.argmax(axis=1)
     known = _predictions_class(kind != "regression")(kind, predicted)
     # Through the scorer itself: it says whether it wants classes or probabilities, and the sign.
-    return float(metrics.get_scorer(name)(known, predicted, y, **options))
+    scorer = metrics.get_scorer(name)
+    if name in _BY_LABELS and kind == "multiclass":  # rows may lack a class, and it still counts
+        function, is_score = _BY_LABELS[name]
+        scorer = metrics.make_scorer(
+            getattr(metrics, function),
+            greater_is_better=is_score,
+            response_method="predict_proba",
+            labels=known.classes_,
+        )
+    return float(scorer(known, predicted, y, **options))
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 _LEVEL = 0.05  # two-sided
@@ -11,7 +11,36 @@ _SIGNS = 1 + math.ceil(-math.log2(_LEVEL))
 _MOST = 100  # trainings; nobody would train more
 
 Differences = Sequence[Sequence[float]]
-"""Differences of two models' values: for each split, one for each seed that both had."""
+"""Differences of two models' values: for each split, one for each seed; see `pair_trainings`."""
+
+Trainings = Mapping[tuple[int, int], float]
+"""A model's value by training (0, and its repeats with other seeds) and split."""
+
+
+def pair_trainings(first: Trainings, second: Trainings) -> list[list[float]]:
+    """The differences of two models' values on the same splits, by split: the first's less the second's.
+
+    Where both were trained with the same seeds, there is one for each seed. Where they were not, as
+    where only one was repeated, there is one of the means over all seeds of each: these are what the
+    values of both are made of. On a single split only seeds of both count, because means over
+    several seeds would leave nothing to test.
+
+    >>> pair_trainings({(0, 0): 3.0, (0, 1): 5.0}, {(0, 0): 1.0, (0, 1): 1.0})
+    [[2.0], [4.0]]
+    >>> pair_trainings({(0, 0): 3.0, (0, 1): 5.0, (1, 0): 4.0, (1, 1): 6.0}, {(0, 0): 1.0, (0, 1): 1.0})
+    [[2.5], [4.5]]
+    """
+    splits = sorted({split for _, split in first} & {split for _, split in second})
+    if len(splits) > 1 and first.keys() != second.keys():
+        return [[_mean_of_split(first, split) - _mean_of_split(second, split)] for split in splits]
+    found: dict[int, list[float]] = {}
+    for training, split in sorted(first.keys() & second.keys()):
+        found.setdefault(split, []).append(first[training, split] - second[training, split])
+    return list(found.values())
+
+
+def _mean_of_split(trainings: Trainings, split: int) -> float:
+    return statistics.fmean(value for (_, at), value in sorted(trainings.items()) if at == split)
 
 
 def standard_error(differences: Sequence[float], share: float) -> float:

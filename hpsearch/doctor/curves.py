@@ -107,8 +107,10 @@ def _find_small_models(
     values = [v for each in curves for v in (*each.own, *each.train)]
     if error is None or not all(map(math.isfinite, values)):
         return []
-    # The best that there is: an accuracy of 1, a loss of 0. Other metrics have none that is known.
-    perfect = -1.0 if evidence.metric.higher_is_better else 0.0
+    # The best that there is: an accuracy of 1, a loss of 0, also where it is negated. Other metrics
+    # have none that is known.
+    is_negated = evidence.metric.name.rpartition("/")[2].startswith("neg_")
+    perfect = -1.0 if evidence.metric.higher_is_better and not is_negated else 0.0
     if min(values) < perfect:
         return []
     alike = [

@@ -25,6 +25,12 @@ from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
 from hpsearch.training.base import Build, Callbacks, Fit, Split, Trainer, TrainFunction
 from hpsearch.training.point_parameters import FIT_PARAMS, check_names
 
+# Metrics that are the share of the rows which are right.
+_SHARES_OF_ROWS = (
+    *("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
+    *("top_k_accuracy", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy"),
+)
+
 
 class TrainingFailed(HpsearchError):
     """A fit of `evaluate` diverged."""
@@ -291,8 +297,11 @@ def _name_splits(splits: Sequence[Split], data: Data, measure: str) -> str:
 
 
 def binomial_error(value: float, metric: Metric, rows: int) -> float | None:
-    """The standard error of an accuracy over so many rows; None for other metrics."""
-    if not metric.name.endswith("accuracy"):
+    """The standard error of an accuracy over so many rows; None for other metrics.
+
+    A balanced accuracy is another: rows of a rare class move it by more.
+    """
+    if metric.function is not None or metric.name.rpartition("/")[2] not in _SHARES_OF_ROWS:
         return None
     # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
     # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and

@@ -1,7 +1,6 @@
 """A splitter of scikit-learn's, or one that is used like it, in a study."""
 
 import copy
-import re
 import warnings
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -12,7 +11,7 @@ import numpy as np
 from hpsearch.core.arrays import targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.option_text import settings_text
+from hpsearch.core.option_text import names_address, settings_text
 from hpsearch.core.rules import brief, to_builtin
 from hpsearch.core.task import Task
 from hpsearch.evaluators.given_pairs import GivenPairs, read_pairs
@@ -150,7 +149,7 @@ def make_given_splitter(splitter: Any) -> GivenSplitter:
         )
     given = {key: value for key, value in sorted(values.items()) if value is not None}
     text = ", ".join(f"{key}={settings_text(value)}" for key, value in given.items())
-    if re.search(r" at 0x[0-9a-f]+", text):
+    if names_address(text):
         raise DataError(
             f"{name} has settings that cannot be compared with a store's, {brief(text)}; "
             f"{_PAIRS_INSTEAD}"

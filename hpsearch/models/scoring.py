@@ -148,7 +148,10 @@ def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
         values = pointwise(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(predicted))
-        return keras.ops.convert_to_numpy(values).astype(np.float64).reshape(len(y), -1).mean(1)
+        values = keras.ops.convert_to_numpy(values).astype(np.float64)
+        if not values.ndim or len(values) != len(y):  # one number for all rows, as Dice has it
+            return None
+        return values.reshape(len(y), -1).mean(1)
     return row_scores.score_rows(task, metric, predicted, y)
 
 

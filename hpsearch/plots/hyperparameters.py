@@ -101,6 +101,9 @@ def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
 def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """Value against number of weights, and the Pareto front."""
     trials = leaf_trials(comparable_trials(results.trials, results.searches))
+    trials = trials[trials["parameters"] > 0]  # a training of one's own may not tell
+    if trials.empty:
+        raise ReportError("no trial tells how many weights its model has, to draw values against")
     front = pareto_front(trials)
     figure, ax = canvas.ensure_axes(ax)
     low, high = value_range(trials)

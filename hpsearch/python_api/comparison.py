@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch.core import ties
 from hpsearch.core.difference import ValueDifference, compare_values
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.html_repr import table
@@ -24,7 +25,7 @@ class TrialComparison:
 
     Attributes:
         difference: by how much the first one's value is larger, with its standard error; over all
-            seeds that both were trained with.
+            trainings of both.
         better: the trial with the better value.
 
     Raises HpsearchError where their values may not be compared.
@@ -78,18 +79,22 @@ class TrialComparison:
 
 def _compare(first: StoredTrial, second: StoredTrial) -> ValueDifference:
     """The difference of two trials, paired over folds and over seeds."""
-    mine, others = first.trainings, second.trainings
-    paired: list[list[float]] = [[] for _ in first.score.folds]
+    paired: list[list[float]] = []
     if first.score.splits and first.score.splits == second.score.splits:
-        for number in sorted(mine.keys() & others.keys()):
-            pairs = zip(mine[number].at_best, others[number].at_best, strict=True)
-            for fold, (one, other) in enumerate(pairs):
-                paired[fold].append(one - other)
+        values = (
+            {
+                (number, fold): value
+                for number, score in trial.trainings.items()
+                for fold, value in enumerate(score.at_best)
+            }
+            for trial in (first, second)
+        )
+        paired = ties.pair_trainings(*values)
     assert first.value is not None
     assert second.value is not None
     return compare_values(
         (first.value, first.se),
         (second.value, second.se),
-        [seeds for seeds in paired if seeds],
+        paired,
         first.score.validation_share,
     )

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hpsearch.core import task_kinds
 from hpsearch.core.errors import SpaceError, StudyError
 from hpsearch.core.fingerprint import describe_change
-from hpsearch.core.option_text import settings_text
-from hpsearch.core.rules import why_no_number
+from hpsearch.core.option_text import names_address, settings_text
+from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.runs.study import StudyDefinition
@@ -31,9 +32,9 @@ def make_search_record(
     """
     task = study.task
     training = {
-        "loss": settings_text(task.loss),
+        "loss": _describe("loss", task.loss),
         "outputs": task.outputs,
-        "preprocess": settings_text(task.preprocess),
+        "preprocess": _describe("preprocess", task.preprocess),
         "patience": study.patience,
     }
     # Left out where they are not given, so that searches of earlier versions go on.
@@ -41,9 +42,9 @@ def make_search_record(
         given = task.class_weight
         training["class_weight"] = given if isinstance(given, str) else str(dict(given))
     if task.preprocess_y is not None:
-        training["preprocess_y"] = settings_text(task.preprocess_y)
+        training["preprocess_y"] = _describe("preprocess_y", task.preprocess_y)
     if task.objective.function is not None:
-        training["metric"] = settings_text(task.objective.function)
+        training["metric"] = _describe("metric", task.objective.function)
     # Left out where earlier versions took the task for the same kind, so that their searches go on.
     if kind := task_kinds.kind_to_store(task.loss, task.kind):
         training["kind"] = kind
@@ -69,6 +70,21 @@ def make_search_record(
         source=read_source(study, file) if source is None else source,
         versions=json.dumps(facts.versions),
     )
+
+
+def _describe(option: str, value: Any) -> str:
+    """An option of the task as text. Raises StudyError where another process would write another.
+
+    A run that continues would take the study for a changed one.
+    """
+    text = settings_text(value)
+    if names_address(text):
+        raise StudyError(
+            f"{option}= has settings that cannot be compared with a store's, {brief(text)}: give "
+            "random_state= a whole number, and classes of your own get_params, as scikit-learn's "
+            "BaseEstimator has it"
+        )
+    return text
 
 
 def rename_as_in_store(study: StudyDefinition, file: Path | None, store: Store) -> StudyDefinition:

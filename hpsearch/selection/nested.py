@@ -16,7 +16,7 @@ from hpsearch.evaluators.given_splitter import GivenSplitter
 from hpsearch.runs.in_memory import find_best_trial, search_in_memory
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import backend, engines
-from hpsearch.training.base import Fit, Split
+from hpsearch.training.base import Fit, Split, WithoutValidation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +177,8 @@ class NestedKFold:
                 derive_seed(seed, "anew", canonical_json(first.params)),
                 first.score.best_epoch,
                 most_epochs=study.most_epochs,
-                callbacks=study.callbacks,
+                # The outer rows measure, and decide nothing, as in a refit.
+                callbacks=None if study.callbacks is None else WithoutValidation(study.callbacks),
             )
             yield fit, first.score.value
 

@@ -404,7 +404,9 @@ def _find_simplest(rows: Sequence[_Row]) -> _Row | None:
         return None
     safe = [row for row in searched if row.failed == 0 or first.failed > 0]
     within = [row for row in safe if abs(row.value - first.value) <= first.se]
-    return min(within, key=lambda row: (row.n_weights, row.epochs))
+    # A training function that saves nothing does not tell how many weights there are: 0.
+    known = [row for row in within if row.n_weights] or within
+    return min(known, key=lambda row: (row.n_weights, row.epochs))
 
 
 class _Ties:
@@ -439,19 +441,13 @@ class _Ties:
         return True, more
 
     def _differences(self, row: _Row) -> list[list[float]]:
-        """By split, the differences for each seed that both were trained with.
-
-        Empty where their splits differ.
-        """
+        """By split, the differences to the first; empty where their splits differ."""
         first = self._first
         if row.search.seed != first.search.seed:
             return []
         firsts = self._read_values(first.search)[first.trial]
         mine = self._read_values(row.search).get(row.trial, {})
-        found: dict[int, list[float]] = {}
-        for repeat, fold in sorted(firsts.keys() & mine.keys()):
-            found.setdefault(fold, []).append(mine[repeat, fold] - firsts[repeat, fold])
-        return list(found.values())
+        return ties.pair_trainings(mine, firsts)
 
     def _read_values(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
         if search.id not in self._values:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hpsearch.core import ties
 from hpsearch.core.difference import ValueDifference, compare_values
 from hpsearch.store.database import Database
 from hpsearch.store.metrics import read_metrics_within
@@ -33,17 +34,16 @@ def _compare(
     db: Database, first: RankedTrial, second: RankedTrial, metric: str | None
 ) -> ValueDifference:
     one, other = (_read_folds(db, row.trial, metric) for row in (first, second))
-    paired: dict[int, list[float]] = {}
+    paired: list[list[float]] = []
     # The folds depend on the seed of the search.
     if {row["seed"] for row in one.values()} == {row["seed"] for row in other.values()}:
-        for repeat, fold in sorted(one.keys() & other.keys()):
-            difference = one[repeat, fold]["value"] - other[repeat, fold]["value"]
-            paired.setdefault(fold, []).append(difference)
+        firsts, seconds = ({p: row["value"] for p, row in rows.items()} for rows in (one, other))
+        paired = ties.pair_trainings(firsts, seconds)
     # Stores of version 1 lack the numbers of training rows: a share of 0 would be wrong.
     shares = [r["rows"] / r["train_rows"] if r["train_rows"] else 0.0 for r in one.values()]
     share = sum(shares) / len(shares) if shares and all(shares) else None
     values = (first.value, first.se), (second.value, second.se)
-    return compare_values(*values, list(paired.values()) if len(paired) > 1 else [], share)
+    return compare_values(*values, paired if len(paired) > 1 else [], share)
 
 
 def _read_folds(

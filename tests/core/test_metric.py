@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import get_scorer_names
+from scipy.special import softmax
+from sklearn.metrics import get_scorer_names, roc_auc_score
 
 from hpsearch import Data, Task
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, parse_metric
+from hpsearch.core.row_scores import make_score_measure
 from hpsearch.core.scores import compute_score
 
 X = np.zeros((6, 2))
@@ -215,3 +217,40 @@ def test_settings_of_an_object_that_is_called_name_no_address():
     assert settings_text(Prepare(1)) == settings_text(Prepare(1))
     assert settings_text(Prepare(1)) != settings_text(Prepare(2))
     assert " at 0x" in settings_text(object())  # not called: what it holds may be anything
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_roc_auc_of_logits_is_that_of_their_probabilities(classes, one_hot):
+    """A number that is added to all logits of a row changes no prediction."""
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, classes, 60)
+    logits = rng.normal(size=(60, classes)) + 2 * np.eye(classes)[y]
+    moved = logits + rng.normal(0, 10, (60, 1))
+    loss = keras.losses.CategoricalCrossentropy if one_hot else None
+    loss = loss or keras.losses.SparseCategoricalCrossentropy
+    rows = np.eye(classes)[y] if one_hot else y
+    task = Task("t", Data(np.zeros((60, 1)), rows), loss(from_logits=True), "roc_auc")
+    measure = make_score_measure(task, task.objective)
+    likely = softmax(logits, axis=1)
+    expected = (
+        roc_auc_score(y, likely[:, 1])
+        if classes == 2
+        else np.mean([roc_auc_score(y == k, likely[:, k]) for k in range(3)])
+    )
+    assert measure(logits, rows) == pytest.approx(expected)
+    assert measure(moved, rows) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["neg_log_loss", "neg_brier_score", "top_k_accuracy"])
+def test_scores_of_probabilities_are_defined_where_rows_lack_a_class(name):
+    rng = np.random.default_rng(1)
+    likely, y = rng.dirichlet(np.ones(3), 40), np.arange(40) % 2
+    found = compute_score(made(metric=name).objective, "multiclass", y, likely)
+    if name == "neg_log_loss":
+        assert found == pytest.approx(np.log(likely[np.arange(40), y]).mean())
+    elif name == "neg_brier_score":
+        assert found == pytest.approx(-((likely - np.eye(3)[y]) ** 2).sum(axis=1).mean())
+    else:
+        assert found == (likely[np.arange(40), y] > likely.min(axis=1)).mean()

@@ -3,19 +3,23 @@
 import dataclasses
 import html
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import types
 import typing
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
-from hpsearch.core.option_text import option_classes, option_text, parse_options
+from hpsearch.core.option_text import option_classes, option_text, parse_options, settings_text
 from hpsearch.evaluators.given_pairs import GivenPairs
 from hpsearch.evaluators.given_splitter import GivenSplitter
 from hpsearch.report import reproduction
@@ -150,3 +154,33 @@ def test_the_command_that_a_report_shows_repeats_the_search(hpsearch):
     again = json.loads(hpsearch("rank", "--json", "--store", "again.db")[1])
     kept = ("trial", "params", "value", "searcher", "evaluator")
     assert [[row[k] for k in kept] for row in again] == [[row[k] for k in kept] for row in first]
+
+
+SETTINGS = """
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import OrdinalEncoder
+from hpsearch.core.option_text import settings_text
+
+words = {"cheap", "dear", "fair", "fine"}
+print(settings_text([
+    OrdinalEncoder(categories=[np.array(["low", "mid"], object)]),
+    CountVectorizer(vocabulary=words),
+    np.array(["2024-01-01"], "datetime64[D]"),
+]))
+"""
+
+
+def test_settings_are_the_same_text_in_every_process():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", SETTINGS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(found) == 1
+    assert settings_text({"a", "b"}) != settings_text({"a", "c"})
+    one, other = (np.array(["low", high], object) for high in ("mid", "high"))
+    assert settings_text(one) != settings_text(other)

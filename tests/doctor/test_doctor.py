@@ -21,6 +21,7 @@ from hpsearch import (
     Random,
     Space,
 )
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.doctor.diagnose import CHECKS, diagnose_searches, find_findings
 from hpsearch.doctor.evidence import read_evidence
@@ -132,6 +133,25 @@ def test_few_trials_are_told_nothing_but_how_they_fail():
         few = replace(made, searcher=Random(trials=8, epochs=20))
         checks = {f.check for f in findings_of(few)}
         assert checks <= {"failures"} or check == "folds", name
+
+
+class Negated(Made):
+    """Ranked by an error that is negated, whose best value is 0, and that comes near to it."""
+
+    metric = Metric("neg_mean_squared_error", "max")
+
+    def _curve(self, params, epochs, most, fold):
+        curve = super()._curve(params, epochs, most, fold)
+        near = {
+            n: [max(0.001, v - 0.098) for v in getattr(curve, n)] for n in ("train", "validation")
+        }
+        return replace(curve, **{name: tuple(-v for v in values) for name, values in near.items()})
+
+
+def test_what_learns_nearly_all_by_a_negated_error_does_not_underfit():
+    made = Negated(gap=0.0, pace=0.1, noise=0.003, common=0.002, accuracy=False)
+    found = findings_of(made, measure=made.metric.name, direction="max")
+    assert "underfitting" not in {f.check for f in found}, found
 
 
 @pytest.mark.parametrize(

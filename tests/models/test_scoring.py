@@ -83,6 +83,21 @@ def test_the_roc_auc_is_exact_and_has_a_bootstraps_error():
     assert error == pytest.approx(about, rel=0.3)
 
 
+def test_a_loss_of_one_number_for_all_rows_has_a_bootstraps_error():
+    import keras
+
+    from hpsearch.models import scoring
+
+    def root(y, predicted):
+        return keras.ops.sqrt(keras.ops.mean((y - predicted) ** 2))
+
+    value, error = scoring.score(task(root, "loss", REAL, kind="regression"), GUESSED, REAL)
+    squares = (GUESSED[:, 0] - REAL) ** 2
+    assert value == pytest.approx(math.sqrt(squares.mean()), rel=1e-5)
+    about = squares.std(ddof=1) / math.sqrt(len(REAL)) / (2 * value)  # by the delta method
+    assert error == pytest.approx(about, rel=0.2)
+
+
 @pytest.mark.parametrize(
     ("predicted", "y"),
     [(PROBABILITIES, CLASSES), (PROBABILITIES, np.eye(3)[CLASSES]), (SCORES, BINARY)],

@@ -85,6 +85,42 @@ def test_the_best_trial_is_compared_with_the_best_baseline(name):
         assert (of_trial.value, of_trial.verdict) == (gain.value, gain.verdict)
 
 
+@pytest.mark.parametrize(
+    ("repeats", "said"),
+    [
+        (
+            [[0.935, 0.948, 0.92]] * 3,
+            "0.9408 ± 0.0100, no better than logistic regression: a plain ",
+        ),
+        (
+            [[0.95, 0.93, 0.9515]] * 3,
+            "0.9479 ± 0.0100, no better than logistic regression: a plain ",
+        ),
+        (
+            [[0.95, 0.96, 0.97]] * 3,
+            "0.9600 ± 0.0100, better than logistic regression by 0.0203 ± 0.0",
+        ),
+        (
+            [[0.90, 0.91, 0.92]] * 3,
+            "0.9225 ± 0.0100, logistic regression is better by 0.0172 ± 0.0",
+        ),
+    ],
+)
+def test_repeats_decide_with_the_first_training_whether_a_gain_is_one(repeats, said):
+    """The baseline, which draws nothing, has one training, and the first of the trial was lucky."""
+    first = [0.95, 0.96, 0.97]
+    mean = sum(map(sum, [first, *repeats])) / 12
+    with Store(None) as store:
+        journal = append_outcomes(store, KFOLD, make_outcome_of_folds(first))
+        for number, folds in enumerate(repeats, 1):
+            journal.append_repeat(0, number, make_outcome_of_folds(folds), mean, 0.01)
+        fill_baselines(store, KFOLD, {"logistic regression": [0.93, 0.94, 0.949]})
+        [ranking] = rank_tasks(store)
+        assert describe_gain(find_gain(store, ranking)).startswith(said)
+        other = next(row for row in ranking if row.tied is not None and row.rank == 2)
+        assert other.tied == ("no better" in said)
+
+
 def test_without_errors_the_error_is_said_to_be_unknown():
     with Store(None) as store:
         append_outcomes(store, HOLDOUT, make_outcome_of_folds([0.96], se=None))

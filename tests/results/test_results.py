@@ -15,7 +15,7 @@ from PIL import Image
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.errors import NoStoreError, ReportError, StoreError
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
-from hpsearch.store import Store
+from hpsearch.store import Store, rank_tasks
 from tests.builders import make_record
 
 SPACE = Space(
@@ -264,6 +264,16 @@ def test_values_that_do_not_compare_are_not_drawn_together(journal):
     ):
         Results().plot_pareto()
     assert Results(task="mine").plot_pareto().axes
+
+
+def test_trials_that_tell_no_number_of_weights_are_not_drawn_against_it(journal):
+    with Store(Path("store.db"), create=True) as store:
+        other = store.begin_search(make_record(study="other", task="own"))
+        other.append_answer(0, Suggestion({"units": 8}, 2))
+        other.append_outcome(0, trained(0.9, n_weights=0))
+        assert rank_tasks(store)[-1][0].one_se
+    with pytest.raises(ReportError, match="no trial tells how many weights"):
+        Results(task="own").plot_pareto()
 
 
 def test_names_and_options_are_drawn_as_they_are():

@@ -107,6 +107,29 @@ def test_on_noise_the_best_trial_looks_good_and_nested_folds_say_chance():
 
 
 @pytest.mark.slow
+def test_outer_rows_do_not_steer_the_training_that_they_measure():
+    import keras
+
+    begun = []
+
+    class Watch(keras.callbacks.Callback):
+        def __init__(self, monitor):
+            super().__init__()
+            self.monitor = monitor
+
+        def on_train_begin(self, logs=None):
+            begun.append(self.monitor)
+
+    def watch(trial):
+        return [] if trial.is_probe else [Watch("val_loss"), Watch("loss")]
+
+    study = studying(Data(X, NOISE), callbacks=watch, epochs=2)
+    NestedKFold(2, inner=None).estimate(study)
+    assert begun.count("val_loss") == 2 * 3  # the trials of both searches
+    assert begun.count("loss") == 2 * 3 + 2  # and both chosen ones, trained again
+
+
+@pytest.mark.slow
 def test_a_search_gets_its_training_rows_and_no_others(monkeypatch):
     given, real = [], nested.search_in_memory
 

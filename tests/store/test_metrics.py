@@ -199,7 +199,9 @@ HOLDOUT = "Holdout(fraction=0.2, shuffle=True)"
 @pytest.mark.parametrize(
     ("evaluator", "name", "values", "error"),
     [
-        (HOLDOUT, "balanced_accuracy", [0.8], math.sqrt(0.8 * 0.2 / 100)),
+        (HOLDOUT, "accuracy", [0.8], math.sqrt(0.8 * 0.2 / 100)),
+        (HOLDOUT, "sign/binary_accuracy", [0.8], math.sqrt(0.8 * 0.2 / 100)),
+        (HOLDOUT, "balanced_accuracy", [0.8], None),
         (HOLDOUT, "f1", [0.8], None),
         ("KFold(folds=2, groups=False, repeats=1)", "f1", [0.7, 0.9], 0.1),
         ("KFold(folds=2, groups=False, repeats=1)", "f1", [0.8], None),  # a fold is missing

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.core import interrupt
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure
 from hpsearch.training.base import Fit
 
+_SLOWER = 1.5  # the next epoch may take so many times as long as the last one
 CURVES = ("train", "validation", "train_loss", "validation_loss")
 
 
@@ -75,6 +77,7 @@ class History:
         self.callbacks: KeptCallbacks | None = None
         self.is_complete = False  # whether more epochs would change nothing, as a function said
         self._saved, self._saved_epoch = time.monotonic(), 0
+        self._epoch_ended, self._epoch_seconds = self._saved, 0.0  # of the last epoch
 
     @property
     def epochs(self) -> int:
@@ -144,14 +147,22 @@ class History:
                 return
         for curve, value in zip(self.curves.values(), values, strict=True):
             curve.append(float(value) if math.isfinite(value) else math.nan)
+        now = time.monotonic()
+        self._epoch_ended, self._epoch_seconds = now, now - self._epoch_ended
         self._report_epoch()
 
     @property
     def is_checkpoint_due(self) -> bool:
-        """Whether a checkpoint must be written now, before the end."""
+        """Whether a checkpoint must be written now, before the end.
+
+        One is due too where the run's time may not hold another epoch: who is in the middle of it
+        at the deadline is given up soon after, and what was not saved is lost.
+        """
         every = self.fit.checkpoint_every
         if self.fit.checkpoint_out is None:
             return False
+        if interrupt.seconds_left() < _SLOWER * self._epoch_seconds:
+            return True
         if every.epochs is not None and self.epochs - self._saved_epoch >= every.epochs:
             return True
         return every.seconds is not None and time.monotonic() - self._saved >= every.seconds

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from hpsearch.core.errors import StoreError, first_line
+
+_FRESH_SECONDS = 3600.0  # after which a mark is written again
 
 
 def folder_at(text: str) -> Path:
@@ -73,6 +76,8 @@ def hide_secrets(text: object) -> str:
 def leave_mark(folder: Path) -> Iterator[Path]:
     """A file in a folder, for the time of the block: workers that find it see the same folder.
 
+    It is written again every hour, so that nobody takes it for one that was left behind.
+
     Raises StoreError where it cannot be written.
     """
     mark = folder / f"seen-{uuid.uuid4().hex}"
@@ -83,13 +88,22 @@ def leave_mark(folder: Path) -> Iterator[Path]:
         raise StoreError(
             hide_secrets(f"{folder} cannot be written: {first_line(error)}")
         ) from error
+    is_over = threading.Event()
+    threading.Thread(target=_keep_fresh, args=(mark, is_over), daemon=True).start()
     try:
         yield mark
     finally:
+        is_over.set()
         with suppress(Exception):
             mark.unlink()
             if is_local(folder):
                 folder.rmdir()  # if it is still empty
+
+
+def _keep_fresh(mark: Path, is_over: threading.Event) -> None:
+    while not is_over.wait(_FRESH_SECONDS):
+        with suppress(Exception):  # the network may be away for a while
+            mark.write_bytes(b"here")
 
 
 def is_local(folder: Path) -> bool:

@@ -38,6 +38,7 @@ class PendingJob:
         device: where it is being done, or was done last.
         started: when a worker first took it, in seconds since 1970; None before that.
         started_clock: the same by the monotonic clock.
+        made: when it was submitted, by the monotonic clock.
         losses: how often its worker was lost.
         faults: how often that may have been the job's own fault.
     """
@@ -48,8 +49,14 @@ class PendingJob:
     device: str = ""
     started: float | None = None
     started_clock: float = 0.0
+    made: float = field(default_factory=time.monotonic)
     losses: int = 0
     faults: int = 0
+
+    def make_current_job(self) -> Job:
+        """The job with the seconds that are left now: it may have waited for hours."""
+        waited = time.monotonic() - self.made
+        return replace(self.job, seconds_left=self.job.seconds_left - waited)
 
     def mark_started(self, device: str) -> None:
         """Note which device does it; the time only at the first attempt."""

@@ -12,7 +12,7 @@ from functools import partial
 
 from hpsearch.core.errors import DeviceError, HpsearchError, StudyError
 from hpsearch.core.interrupt import Interrupted
-from hpsearch.core.trial import Facts, Failure, Job, Outcome
+from hpsearch.core.trial import Facts, Failure, Outcome
 from hpsearch.executors.base import Prepare, loaded_the_same
 from hpsearch.executors.devices import Device, find_devices
 from hpsearch.executors.job_queue import (
@@ -225,11 +225,11 @@ class Processes(QueuedExecutor):
         with self._pool.gate(worker).enter(alone=False):
             self._start(worker)
             with self._mark_busy(worker):
-                yield from worker.do([pending.job for pending in taken], timeout)
+                yield from worker.do([pending.make_current_job() for pending in taken], timeout)
 
     def _do_alone(self, worker: WorkerProcess, pending: PendingJob) -> None:
         try:
-            outcome = self._attempt(worker, pending.job)
+            outcome = self._attempt(worker, pending)
         except (HpsearchError, Interrupted) as error:
             if isinstance(error, Interrupted) and self._is_recalled(worker):
                 self._put_back_recalled([pending])
@@ -260,7 +260,7 @@ class Processes(QueuedExecutor):
         self._slots_held.note_start(time.monotonic() - begun)
         return facts
 
-    def _attempt(self, worker: WorkerProcess, job: Job) -> Outcome:
+    def _attempt(self, worker: WorkerProcess, pending: PendingJob) -> Outcome:
         """Do one job, again where its worker dies or memory runs out; then it fails."""
         failure, alone = Failure("lost", "no worker could be started"), False
         for attempt in range(ATTEMPTS):
@@ -274,7 +274,7 @@ class Processes(QueuedExecutor):
                 ):
                     self._start(worker)
                     with self._mark_busy(worker):
-                        ((_, outcome),) = worker.do([job], self._timeout)
+                        ((_, outcome),) = worker.do([pending.make_current_job()], self._timeout)
             # The worker died or hung: note why, and try again if that may help.
             except WorkerDied as error:
                 failure = worker_failure("killed" if error.signal else "lost", error, ATTEMPTS)

@@ -217,7 +217,9 @@ class RayCluster(QueuedExecutor):
         if self._stopping:
             raise Interrupted
         seconds = max(0.25, len(self._workers) / _MESSAGES)
-        yield from worker.do([pending.job for pending in taken], seconds, self._timeout)
+        yield from worker.do(
+            [pending.make_current_job() for pending in taken], seconds, self._timeout
+        )
 
     def _final_failure(
         self, pending: PendingJob, error: Exception, *, together: bool

@@ -9,6 +9,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Observation, Outcome, Pause, Suggestion
 from hpsearch.runs.call_times import CallTimes
 from hpsearch.searchers import Search
+from hpsearch.searchers.base import Limited
 from hpsearch.store import AskedEvent, ToldEvent
 
 
@@ -62,6 +63,8 @@ def replay(
     Raises StudyError where the search now answers differently.
     """
     state, done, asked = SearchState(), False, 0
+    if isinstance(search, Limited):
+        search.lift_limits()
     for event in events:
         asked = asked + 1 if isinstance(event, AskedEvent) and event.id else 0
         if isinstance(event, ToldEvent):
@@ -86,6 +89,8 @@ def replay(
             state.suggestions[event.trial] = answer
             state.ids[event.trial] = event.id or 0
             state.unfinished.append(event.trial)
+    if isinstance(search, Limited):
+        search.set_limits()
     state.times.note_new_run()
     state.asked_of_batch = asked if asked or not state.unfinished else None
     return state

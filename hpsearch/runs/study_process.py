@@ -60,10 +60,16 @@ class StudyProcess:
         with suppress(OSError):  # it has just ended
             self.pipe.send((move.kind, move.place))
 
-    def describe_death(self) -> RunEnding:
-        """How its process ended that sent no ending."""
+    def describe_death(self, *, is_stopping: bool) -> RunEnding:
+        """How its process ended that sent no ending.
+
+        Args:
+            is_stopping: whether it was asked to stop, which ends a process that only loads.
+        """
         assert self.process is not None
         self.process.join()
         code = self.process.exitcode or 0
+        if is_stopping and code == -Signals.SIGTERM:
+            return RunEnding(was_stopped=True)
         how = Signals(-code).name if code < 0 else f"exit code {code}"
         return RunEnding(f"its process ended by itself ({how}); see what it printed")

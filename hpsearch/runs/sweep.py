@@ -166,7 +166,7 @@ class _Sweep:
                 while run.ending is None and pipe.poll(0):
                     self._take_message(run, *pipe.recv())
             except (EOFError, OSError):
-                self._end(run, run.describe_death())
+                self._end(run, run.describe_death(is_stopping=self._stop.is_signalled))
 
     def _take_message(self, run: StudyProcess, kind: str, content: object) -> None:
         number = self._runs.index(run)

@@ -76,6 +76,8 @@ def _summarize(store: Store | None, result: StudyResult) -> StudySummary:
         ended = monitor.run.ended if monitor.run else None
         ranking = rank_searches(store, [result.search])
     ending = result.ending
+    if ending.was_stopped:  # also where it was only loading
+        ended = "stopped"
     return StudySummary(
         result.label,
         result.search,

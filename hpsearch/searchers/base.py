@@ -49,6 +49,20 @@ class WeighsSeconds(Protocol):
 
 
 @runtime_checkable
+class Limited(Protocol):
+    """A running search that may end before its trials do, by limits which are not in its label.
+
+    So each run of it may have other ones.
+    """
+
+    def lift_limits(self) -> None:
+        """Answer as if there were none: trials of earlier runs were asked for by theirs."""
+
+    def set_limits(self) -> None:
+        """Go by the limits of its options from the next ask on."""
+
+
+@runtime_checkable
 class Searcher(Protocol):
     """Options of a search method: cheap to build, safe to import in a worker."""
 

@@ -1,8 +1,10 @@
 """Hyperband (Li et al., Journal of Machine Learning Research 18, 2018)."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hpsearch.core.errors import SpaceError
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
@@ -40,19 +42,28 @@ class Hyperband(HalvingOptions):
         check_counts(self, iterations=self.iterations, trials=self.trials, brackets=self.brackets)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        return _HyperbandSearch(self, self._generate_brackets(space, seed, first))
-
-    def _generate_brackets(
-        self, space: Space, seed: int, first: Sequence[Params]
-    ) -> "Iterator[_Bracket]":
         made = make_brackets(self.max_epochs, self.eta, self.min_epochs)[: self.brackets]
-        for iteration in range(self.iterations):
-            for number, rungs in enumerate(made):
-                # Each bracket has its own random stream, so that its points do not depend on which
-                # bracket asks first.
-                stream = derive_seed(seed, "bracket", iteration, number)
-                own = first if (iteration, number) == (0, 0) else ()
-                yield _Bracket(rungs, generate_points(space, seed=stream, first=own))
+        room = self.iterations * sum(rungs[0][0] for rungs in made)
+        if len(first) > room:
+            raise SpaceError(
+                f"{self.label} begins {room} trials in its first rungs, and start= has "
+                f"{len(first)} points; leave some out, or raise iterations= or max_epochs="
+            )
+        most = self.iterations * len(made)
+        return _HyperbandSearch(self, _generate_brackets(made, space, seed, first), most)
+
+
+def _generate_brackets(
+    made: "Sequence[list[tuple[int, int]]]", space: Space, seed: int, first: Sequence[Params]
+) -> "Iterator[_Bracket]":
+    """Brackets without end, all of these again and again. `first` fills first rungs, in turn."""
+    for iteration in itertools.count():
+        for number, rungs in enumerate(made):
+            # Each bracket has its own random stream, so that its points do not depend on which
+            # bracket asks first.
+            stream = derive_seed(seed, "bracket", iteration, number)
+            own, first = first[: rungs[0][0]], first[rungs[0][0] :]
+            yield _Bracket(rungs, generate_points(space, seed=stream, first=own))
 
 
 @dataclass(slots=True)
@@ -121,8 +132,18 @@ class _Bracket:
 
 @dataclass(slots=True)
 class _HyperbandSearch:
+    """A running search.
+
+    Args:
+        most: brackets that it begins.
+        begun: those that it has begun.
+    """
+
     options: Hyperband
     new_brackets: Iterator[_Bracket]
+    most: int
+    begun: int = 0
+    is_limited: bool = True
     open_brackets: list[_Bracket] = field(default_factory=list)
     bracket_of: dict[int, _Bracket] = field(default_factory=dict)  # of each running trial
 
@@ -131,9 +152,10 @@ class _HyperbandSearch:
             return Pause.DONE
         bracket = next((b for b in self.open_brackets if b.has_more_to_ask), None)
         if bracket is None:
-            bracket = next(self.new_brackets, None)
-            if bracket is None:
+            if self.is_limited and self.begun >= self.most:
                 return Pause.WAIT if self.open_brackets else Pause.DONE
+            bracket = next(self.new_brackets)
+            self.begun += 1
             self.open_brackets.append(bracket)
         self.bracket_of[trial] = bracket
         return bracket.ask(trial)
@@ -146,3 +168,9 @@ class _HyperbandSearch:
 
     def continuable(self, trial: int) -> bool:
         return any(bracket.continuable(trial) for bracket in self.open_brackets)
+
+    def lift_limits(self) -> None:
+        self.is_limited = False
+
+    def set_limits(self) -> None:
+        self.is_limited = True

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -139,6 +140,14 @@ class _KerasTunerSearch:
 
     def continuable(self, trial: int) -> bool:
         return self.asked[trial].epochs < self.options.max_epochs and trial not in self.parents
+
+    def lift_limits(self) -> None:
+        self.oracle.hyperband_iterations = math.inf
+
+    def set_limits(self) -> None:
+        # The oracle ends after just so many: where an earlier run began more, it ends after these.
+        begun = self.oracle._current_iteration + 1
+        self.oracle.hyperband_iterations = max(self.options.iterations, begun)
 
     def _end_trial(self, running: Any, loss: float | None) -> None:
         if loss is None:

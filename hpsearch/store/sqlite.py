@@ -2,6 +2,7 @@
 
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -80,7 +81,7 @@ class Sqlite:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connect(str(path))
             self._check_or_create(path, create=True)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._switch_to_wal()
             self._connection.execute("PRAGMA synchronous = NORMAL")
             # So that nothing is written of a search that somebody has just deleted.
             self._connection.execute("PRAGMA foreign_keys = ON")
@@ -89,6 +90,23 @@ class Sqlite:
         else:
             self._open_to_read(path)
             self._connection.execute("PRAGMA query_only = ON")
+
+    def _switch_to_wal(self) -> None:
+        """Have a log of writes beside the file.
+
+        SQLite waits for other writers everywhere but here: while another run makes the same store,
+        it would fail at once.
+        """
+        end = time.monotonic() + _WAIT
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > end:
+                    raise
+            time.sleep(0.01)
 
     def _open_to_read(self, path: Path) -> None:
         # Not opened read-only: readers too need WAL's side files. PRAGMA query_only keeps them from

@@ -184,6 +184,12 @@ RELIED_ON = (
         ("x",),
     ),
     Internal(
+        "Optimizer._use_weight_decay",
+        "tells the weights that were excluded from weight decay",
+        lambda: keras.optimizers.Optimizer._use_weight_decay,
+        ("variable",),
+    ),
+    Internal(
         "Model._compile_loss._user_loss_weights",
         "tells a loss that is weighted",
         lambda: keras.src.trainers.compile_utils.CompileLoss("mse")._user_loss_weights,

@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.errors import SpaceError
+from hpsearch.core.space import Params
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse_search
@@ -41,6 +42,7 @@ def drive(
     *,
     seed: int = 0,
     space: Space = SPACE,
+    first: Sequence[Params] = (),
     inflight: int = 1,
     order: int | None = None,
     loss: Loss = by_point,
@@ -51,7 +53,7 @@ def drive(
     order: seeds the order of tells; None tells the oldest first. replayed: events of an earlier
     drive to repeat before going on.
     """
-    search, rng = searcher.start(space, seed=seed), np.random.default_rng(order)
+    search, rng = searcher.start(space, seed=seed, first=first), np.random.default_rng(order)
     asked: dict[int, Suggestion] = {}
     running: list[int] = []
     events: list[Event] = []

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Auto, Bayes, Float, Genetic, Hyperband, Random, Space
+from hpsearch import (
+    Asha,
+    Auto,
+    Bayes,
+    Float,
+    Genetic,
+    Hyperband,
+    KerasTunerHyperband,
+    Random,
+    Space,
+)
 from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
@@ -186,6 +196,41 @@ def test_replay_refuses_what_was_not_asked():
         go(SEARCHERS[0], kill_after=3)
     with pytest.raises(StudyError, match=r"trial 1 was .* for 2 epochs, but .* --fresh"):
         go(SEARCHERS[0], seed=1)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        (Hyperband(max_epochs=4, eta=2, iterations=2), Hyperband(max_epochs=4, eta=2)),
+        pytest.param(
+            KerasTunerHyperband(max_epochs=4, eta=2, iterations=2),
+            KerasTunerHyperband(max_epochs=4, eta=2),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["hyperband", "kerastuner"],
+)
+def test_a_search_goes_on_with_tighter_limits_wherever_it_was_killed(wide, narrow):
+    """It ends what was begun, and begins no more."""
+    whole, less = (go(searcher, work=side_by_side, together=4) for searcher in (narrow, narrow))
+    assert whole == less
+    Path("store.db").unlink()
+    wide_events = go(wide, work=side_by_side, together=4)
+    for instant in range(1, len(wide_events) + 1, 3):
+        Path("store.db").unlink()
+        with pytest.raises(Killed):
+            go(wide, work=side_by_side, together=4, kill_after=instant)
+        events = go(narrow, work=side_by_side, together=4)
+        asked, told = (
+            [
+                each.trial
+                for each in events
+                if isinstance(each, kind) and (kind is ToldEvent or each.id)
+            ]
+            for kind in (AskedEvent, ToldEvent)
+        )
+        assert sorted(told) == sorted(asked) == list(range(len(asked)))
+        assert len(whole) <= len(events) <= len(wide_events)
 
 
 def test_an_observation_is_of_the_epochs_since_the_parent():

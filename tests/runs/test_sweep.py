@@ -115,6 +115,19 @@ def test_ctrl_c_stops_all_studies_and_the_same_command_continues(tmp_path):
     assert begun.journals() == begun.journals_alone()
 
 
+def test_ctrl_c_stops_studies_that_only_load(tmp_path):
+    loads = "import pathlib, time\npathlib.Path(__file__ + '.loads').touch()\ntime.sleep(60)\n"
+    begun = Sweep(tmp_path, {"one": loads + SHORT, "two": loads + SHORT}, ("--devices", "cpu:1"))
+    run = begun.start()
+    while run.poll() is None and not (tmp_path / "one.py.loads").exists():
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    code, _, err = end(run)
+    assert code == 130, err
+    assert err.endswith("stopped; run the same command again to continue\n")
+    assert "SIGTERM" not in err
+
+
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [

@@ -1,12 +1,13 @@
 import importlib.util
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space, searchers
 from hpsearch.core.errors import HpsearchError, SpaceError
-from hpsearch.core.trial import Observation
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import (
     Asha,
     Auto,
@@ -18,7 +19,7 @@ from hpsearch.searchers import (
     KerasTunerHyperband,
     Random,
 )
-from hpsearch.searchers.base import SelfPlanning, plan_search, rehearse_search
+from hpsearch.searchers.base import Limited, SelfPlanning, plan_search, rehearse_search
 from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
@@ -222,6 +223,44 @@ def test_start_values_are_tried_first(searcher):
     for trial in range(2):
         search.tell(trial, Observation(1.0, (1.0,)))
     assert search.ask(2).params not in FIRST
+
+
+def test_hyperband_tries_more_start_values_than_its_first_rung_holds():
+    searcher = Hyperband(max_epochs=4, eta=2)  # first rungs of 4, 3 and 3 trials
+    first = [{**FIRST[0], "units_1": 4 + number} for number in range(11)]
+    begun = [
+        s.params
+        for s in suggestions(drive(searcher, space=SPACE, first=first[:10]))
+        if s.parent is None
+    ]
+    assert sorted(each["units_1"] for each in begun) == list(range(4, 14))
+    with pytest.raises(SpaceError, match="begins 10 trials in its first rungs, and start= has 11"):
+        searcher.start(SPACE, seed=0, first=first)
+
+
+def test_auto_goes_on_by_luck_where_an_earlier_run_went_beyond():
+    """Also where its trials were in flight together: then it waits where luck begins."""
+    searcher = Auto(trials=40, max_epochs=9)
+    asked, losses = {}, {}
+    first = searcher.start(SPACE, seed=0)
+    while len(asked) < 60:
+        batch = range(len(asked), len(asked) + 4)
+        found = [first.ask(trial) for trial in batch]
+        asked |= {t: s for t, s in zip(batch, found, strict=True) if isinstance(s, Suggestion)}
+        for trial in batch:
+            losses[trial] = by_point(trial, asked[trial])
+            first.tell(trial, Observation(losses[trial], se=1e9))
+    again = replace(searcher, until_luck=True).start(SPACE, seed=0)
+    assert isinstance(again, Limited)
+    again.lift_limits()
+    for trial in range(60):
+        assert again.ask(trial) == asked[trial]
+        if trial % 4 == 3:
+            for ended in range(trial - 3, trial + 1):
+                again.tell(ended, Observation(losses[ended], se=1e9))
+    again.set_limits()
+    assert isinstance(first.ask(60), Suggestion)
+    assert again.ask(60) is Pause.DONE
 
 
 def test_kerastuner_says_that_it_takes_no_start_values():

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
 from hpsearch.store import Heartbeat, Store, list_studies, rank_tasks, read_trial, study_lock
+from hpsearch.store.sqlite import Sqlite
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.builders import (
     RECORD,
@@ -442,3 +444,19 @@ def told_in(path):
             return sum(row["trials"] for row in list_studies(store))
     except StoreError:  # it is being made
         return 0
+
+
+def test_a_new_store_waits_for_who_makes_it_at_this_moment(tmp_path, monkeypatch):
+    """Two runs that begin together open it in the same instant."""
+    check = Sqlite._check_or_create
+
+    def check_while_another_begins(self, path, *, create):
+        check(self, path, create=create)
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.2, other.close).start()
+
+    monkeypatch.setattr(Sqlite, "_check_or_create", check_while_another_begins)
+    path = tmp_path / "store.db"
+    with Store(path, create=True):
+        assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)

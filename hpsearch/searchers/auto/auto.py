@@ -79,6 +79,7 @@ class _AutoSearch:
         costs: of compiling; all rounds learn them together.
         seconds: that trials take, likewise.
         said: whether it was said that only luck is left.
+        until_luck: whether it ends there.
     """
 
     options: Auto
@@ -90,9 +91,11 @@ class _AutoSearch:
     costs: ProgramCosts = field(init=False)
     seconds: TrialSeconds = field(default_factory=TrialSeconds)
     said: bool = False
+    until_luck: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.costs = ProgramCosts(list(self.space))
+        self.until_luck = self.options.until_luck
 
     def ask(self, trial: int) -> Suggestion | Pause:
         full = self.options.max_epochs
@@ -123,6 +126,17 @@ class _AutoSearch:
     def continuable(self, trial: int) -> bool:
         return bool(self.rounds) and self.rounds[-1].continuable(trial)
 
+    def lift_limits(self) -> None:
+        self._end_at_luck(False)
+
+    def set_limits(self) -> None:
+        self._end_at_luck(self.options.until_luck)
+
+    def _end_at_luck(self, ends: bool) -> None:
+        self.until_luck = ends
+        for each in self.rounds:
+            each.until_luck = ends
+
     def expect_epoch_seconds(self, seconds: float) -> None:
         self.seconds.expected = seconds
 
@@ -142,7 +156,7 @@ class _AutoSearch:
         seed = derive_seed(self.seed, "round", number) if number else self.seed
         rows = derive_seed(seed, "rows")
         decision = Decision(RULES, Encoding(self.space), levels, rows, self.costs, self.seconds)
-        new = Round(seed, decision, self.options.until_luck)
+        new = Round(seed, decision, self.until_luck)
         tried = [unit for past in self.rounds for unit in past.units]
         new.prepare_opening(() if number else self.first, tried)
         return new

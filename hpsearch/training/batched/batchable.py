@@ -81,7 +81,8 @@ def why_not_batchable(model: Any) -> str | None:
         return "it has several outputs, and its losses are not given by their names"
     if any(loss is None for loss in losses_of(model)):  # it minimizes add_loss alone
         return "it was compiled without a loss"
-    if model._compile_loss._user_loss_weights is not None and not isinstance(model.loss, dict):
+    has_one = len(model.outputs or [1]) == 1 or not isinstance(model.loss, dict)
+    if model._compile_loss._user_loss_weights is not None and has_one:
         return "its loss is weighted (loss_weights)"
     if getattr(model._compile_metrics, "_user_weighted_metrics", None):
         return "it was compiled with weighted_metrics"

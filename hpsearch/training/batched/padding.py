@@ -23,6 +23,7 @@ from hpsearch.training.batched.scalars import (
     describe_by_identity,
     describe_loss,
     describe_optimizer,
+    find_undecayed_weights,
     strip_names,
 )
 from hpsearch.training.building import state_variables, without_tensorflow
@@ -97,6 +98,10 @@ def parse_chain(model: Any) -> DenseChain | None:
         return None
     if type(model.optimizer) not in _ELEMENTWISE_OPTIMIZERS:
         return None
+    if find_undecayed_weights(
+        model.optimizer, model.trainable_variables
+    ):  # a copy of it would decay them
+        return None
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):
         return None  # a layer is used twice
@@ -134,12 +139,9 @@ def _can_be_deepened(chain: DenseChain) -> bool:
     """Whether a block can pass on what it gets, so that chains of other depths fit in.
 
     A batch normalization, an activation that is not idempotent or a penalty of its bias would
-    change it. Nor may layers share a penalty: each depth needs one of its own.
+    change it.
     """
-    penalties = [
-        id(block[0].kernel_regularizer) for block in chain.blocks if block[0].kernel_regularizer
-    ]
-    return len(set(penalties)) == len(penalties) and not any(
+    return not any(
         isinstance(layer, keras.layers.BatchNormalization)
         or (hasattr(layer, "activation") and not _has_activation(layer, _IDEMPOTENT))
         or getattr(layer, "bias_regularizer", None) is not None
@@ -184,7 +186,7 @@ def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str
 def describe_kind(model: Any, scalars: ModelScalars) -> str:
     """A text that is equal for optimizers that differ in their scalars alone."""
     with scalars.blanked_out():
-        described = describe_optimizer(model.optimizer)
+        described = describe_optimizer(model.optimizer, model.trainable_variables)
     described.append([field.name for field in scalars.fields if field.owner is model.optimizer])
     return json.dumps(described, sort_keys=True, default=describe_by_identity)
 

@@ -284,12 +284,19 @@ class BatchRun:
         self._draw_orders(epochs)
         shape = (spec.max_epochs, spec.steps, spec.members, spec.batch_size)
         drawn = np.full(shape, -1, np.int32)
-        for place, member in enumerate(self._members):
-            first = member.history.epochs
+        for member in self._members_to_draw():
+            place, first = self._members.index(member), member.history.epochs
             for epoch in range(first, first + epochs):
                 if (batches := self._orders.get((member, epoch))) is not None:
                     drawn[epoch - first, :, 0 if spec.shared_order else place] = batches
         return drawn[:, :, 0] if spec.shared_order else drawn
+
+    def _members_to_draw(self) -> list[BatchMember]:
+        """Those whose row orders the program needs. Where all share them, one stands for all: the
+        one that trains longest."""
+        if not self._program.spec.shared_order:
+            return self._running
+        return [max(self._running, key=lambda member: member.history.epochs_left)]
 
     def _draw_orders(self, epochs: int, skip: int = 0) -> None:
         """Draw the row orders of the next epochs that are not drawn yet.
@@ -299,10 +306,7 @@ class BatchRun:
             skip: epochs between the end of the histories and the first of these.
         """
         spec = self._program.spec
-        members = self._running
-        if spec.shared_order:  # one member stands for all: the one that trains longest
-            members = [max(self._running, key=lambda member: member.history.epochs_left)]
-        for member in members:
+        for member in self._members_to_draw():
             rows = self._table.train_rows(member.fit.split)
             first = member.history.epochs + skip
             for epoch in range(first, min(first + epochs, member.fit.epochs)):

@@ -99,12 +99,14 @@ class ScalarField:
         name: what it is, as "rate"; equal for scalars of one kind.
         get: returns its value.
         set: sets its value; a traced one is a `TracedScalar`.
+        part: what of the owner holds it. Layers may share a regularizer: it is a scalar of each.
     """
 
     owner: Any
     name: str
     get: Callable[[], Any]
     set: Callable[[Any], None]
+    part: Any = None
 
 
 class ModelScalars:
@@ -172,8 +174,15 @@ def describe_structure(
             "shapes": [[str(v.dtype), *v.shape] for v in model.variables],
             "compiled": describe_compilation(model),
             "scalars": [field.name for field in scalars.fields],
+            "shared": _describe_sharing(scalars),
         }
     return json.dumps(described, sort_keys=True, default=describe_by_identity)
+
+
+def _describe_sharing(scalars: ModelScalars) -> list[int]:
+    """For each scalar, the first one that the same part holds."""
+    firsts: dict[int, int] = {}
+    return [firsts.setdefault(id(f.part or f), place) for place, f in enumerate(scalars.fields)]
 
 
 def copy_loss(loss: Any) -> Any:
@@ -207,16 +216,12 @@ def has_mean_loss(model: Any) -> bool:
 
 
 def _find_fields(model: Any, more: Sequence[Any]) -> Iterator[ScalarField]:
-    known: set[tuple[int, str]] = set()
-
-    def field_of(layer: Any, owner: Any, attribute: str, name: str) -> Iterator[ScalarField]:
-        value = getattr(owner, attribute, None)
+    def field_of(owner: Any, part: Any, attribute: str, name: str) -> Iterator[ScalarField]:
+        value = getattr(part, attribute, None)
         if value is None or isinstance(value, bool) or not float(value):
             return
-        if (id(owner), attribute) not in known:  # layers may share a regularizer
-            known.add((id(owner), attribute))
-            get, set_ = partial(getattr, owner, attribute), partial(setattr, owner, attribute)
-            yield ScalarField(layer, name, get, set_)
+        get, set_ = partial(getattr, part, attribute), partial(setattr, part, attribute)
+        yield ScalarField(owner, name, get, set_, part)
 
     # Layers: dropout rates, and the penalties of weights that are trained.
     trained = {id(variable) for variable in model.trainable_variables}
@@ -231,10 +236,8 @@ def _find_fields(model: Any, more: Sequence[Any]) -> Iterator[ScalarField]:
                     name = f"{factor} of {variable.name}"
                     yield from field_of(layer, variable.regularizer, factor, name)
             if id(variable) in trained and type(variable.constraint) is keras.constraints.MaxNorm:
-                if (id(variable.constraint), "max_value") not in known:
-                    known.add((id(variable.constraint), "max_value"))
-                    name = f"max_value of {variable.name}"
-                    yield _traced_field(layer, variable.constraint, "max_value", name)
+                name = f"max_value of {variable.name}"
+                yield _traced_field(layer, variable.constraint, "max_value", name)
     # The optimizer, where it is Keras's own: another may do anything with a number.
     in_full = all(variable.dtype == "float32" for variable in model.trainable_variables)
     all_parts = [(top, part) for top in (model.optimizer, *more) for part in unwrap_optimizer(top)]
@@ -305,7 +308,7 @@ def _traced_field(owner: Any, part: Any, attribute: str, name: str) -> ScalarFie
     def set_value(value: Any) -> None:
         setattr(part, attribute, _unwrap(value))
 
-    return ScalarField(owner, name, partial(getattr, part, attribute), set_value)
+    return ScalarField(owner, name, partial(getattr, part, attribute), set_value, part)
 
 
 def _item_field(owner: Any, part: Any, name: str, index: int) -> ScalarField:
@@ -411,11 +414,12 @@ def _replace_names(config: Any, names: dict[str, str]) -> Any:
 
 def describe_compilation(model: Any) -> Any:
     """The optimizer and the loss, but for the scalars; call it while these are blanked out."""
-    return [*describe_optimizer(model.optimizer), describe_loss(model.loss)]
+    optimizer = describe_optimizer(model.optimizer, model.trainable_variables)
+    return [*optimizer, describe_loss(model.loss)]
 
 
-def describe_optimizer(optimizer: Any) -> list[Any]:
-    """The optimizer but for the scalars, as `describe_compilation` has it."""
+def describe_optimizer(optimizer: Any, weights: Sequence[Any]) -> list[Any]:
+    """The optimizer of these weights but for the scalars, as `describe_compilation` has it."""
     try:
         with warnings.catch_warnings(action="ignore"):
             config = optimizer.get_config()
@@ -424,10 +428,19 @@ def describe_optimizer(optimizer: Any) -> list[Any]:
     if not isinstance(config.get("learning_rate"), dict):  # a dict describes a schedule
         config.pop("learning_rate", None)
     kind = type(optimizer).__qualname__
+    if excluded := find_undecayed_weights(optimizer, weights):
+        config["exclude_from_weight_decay"] = excluded
     if not is_loss_scaling(optimizer):
         return [kind, strip_names(config)]
     config.pop("inner_optimizer", None)
-    return [kind, strip_names(config), *describe_optimizer(optimizer.inner_optimizer)]
+    return [kind, strip_names(config), *describe_optimizer(optimizer.inner_optimizer, weights)]
+
+
+def find_undecayed_weights(optimizer: Any, weights: Sequence[Any]) -> list[int]:
+    """The places of the weights that `exclude_from_weight_decay` left out; no config says them."""
+    if not getattr(optimizer, "weight_decay", None):
+        return []
+    return [n for n, weight in enumerate(weights) if not optimizer._use_weight_decay(weight)]
 
 
 def describe_loss(loss: Any) -> Any:

@@ -24,7 +24,7 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.tasks import digits
 from hpsearch.training import backend, engines
-from hpsearch.training.base import Fit
+from hpsearch.training.base import Fit, Split
 from spaces import mlp
 from tests.conftest import ROOT
 from tests.contracts.trainer import OPTIMIZERS, arrays, same, variables
@@ -152,6 +152,28 @@ def test_a_fit_ends_in_the_same_weights_whoever_trains_beside_it(tmp_path):
     assert all(same(end, ends[0]) for end in ends)
 
 
+def test_with_batch_normalization_it_does_so_beside_folds_of_other_sizes(tmp_path):
+    """Its own minibatches are full; those of one row less are filled up, and those alone are not."""
+    data = Data(WHOLE.x[:60], WHOLE.y[:60])
+    task = Task("digits", data, loss="sparse_categorical_crossentropy", metric="accuracy")
+    rows = np.arange(60)
+    even, odd = Split(rows[:40], rows[40:]), Split(rows[:39], rows[40:])
+    build = mlp.model(hidden=(12,))
+
+    def train(*splits):
+        fits = [
+            member(
+                0, build=build, splits=[split], params={"batch_size": 20, "normalization": "batch"},
+                checkpoint_out=tmp_path / f"{len(splits)}-{place}.npz",
+            )
+            for place, split in enumerate(splits)
+        ]  # fmt: skip
+        dict(gang(task).train(fits, data))
+        return variables(tmp_path / f"{len(splits)}-0.npz")
+
+    assert same(train(even), train(even, odd))
+
+
 def test_it_does_so_in_a_program_of_several_optimizers_and_minibatch_sizes(tmp_path):
     """Whether few or many train beside it."""
     trainer, ends = gang(), []
@@ -180,6 +202,25 @@ def test_a_fit_ends_in_the_same_weights_on_any_number_of_cores(tmp_path):
         subprocess.run(command, cwd=ROOT, check=True)
         ends.append(variables(out))
     assert same(*ends)
+
+
+def test_rows_lie_in_memory_once_however_many_devices_there_are():
+    import jax
+
+    backend.choose()
+    from hpsearch.training.batched.device_data import DeviceTable
+    from hpsearch.training.batched.program import table_sharding
+
+    x = {"a": RNG.random((90, 7)), "b": np.arange(270).reshape(90, 3)[:, ::2].astype("uint8")}
+    y = np.arange(90, dtype=np.float32)[1:]
+    table = DeviceTable(x, y).put_on(table_sharding(2)).put_on(table_sharding(64))
+    for array in jax.tree.leaves(table.arrays):
+        places = {shard.data.unsafe_buffer_pointer() for shard in array.addressable_shards}
+        assert len(places) == 1
+        assert len(array.addressable_shards) == len(jax.local_devices()) > 1
+    np.testing.assert_array_equal(table.x["a"], x["a"].astype("float32"))
+    np.testing.assert_array_equal(table.x["b"], x["b"])
+    np.testing.assert_array_equal(table.y, y)
 
 
 def test_only_a_number_of_devices_in_xla_flags_is_left_alone():

@@ -99,6 +99,12 @@ def why_not_batchable(model: Any) -> str | None:
     return None
 
 
+def normalizes_batches(model: Any) -> bool:
+    """Whether a layer computes with means over the rows of a minibatch."""
+    layers = model._flatten_layers(include_self=False)
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+
+
 def _draws_in_validation(layer: Any) -> bool:
     """Whether a layer moves its random generator on in validation too.
 

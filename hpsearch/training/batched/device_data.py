@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from hpsearch.core.arrays import (
+    Array,
     count_rows,
     inputs_by_name,
     is_lazy,
@@ -23,6 +24,8 @@ from hpsearch.training.batched.hardware import device_bytes
 from hpsearch.training.fitted_targets import OwnTargets
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import prepare_rows
+
+_ALIGNMENT = 64  # bytes: XLA takes memory of others that begins at a multiple
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +71,32 @@ class DeviceTable:
 
     def put_on(self, sharding: Any) -> "DeviceTable":
         """The table with its arrays on these devices."""
-        x, y, weights = jax.device_put(self.arrays, sharding)
+        arrays = self.arrays
+        if jax.default_backend() == "cpu":
+            arrays = jax.tree.map(_align, arrays)
+        x, y, weights = jax.device_put(arrays, sharding)
         return replace(self, x=x, y=y, weights=weights)
 
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
         """x, y and weights: what a program gets."""
         return self.x, self.y, self.weights
+
+
+def _align(array: Any) -> Array:
+    """The array where all of the processor's devices take it as it lies in memory.
+
+    Each would make a copy of its own of one that begins anywhere else: as many as there are cores.
+    """
+    rows = np.asarray(array)
+    dtype = jax.dtypes.canonicalize_dtype(rows.dtype)
+    if isinstance(array, jax.Array) and not rows.ctypes.data % _ALIGNMENT:
+        return rows  # of another program's table
+    memory = np.empty(rows.size * dtype.itemsize + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    aligned = memory[begin : begin + rows.size * dtype.itemsize].view(dtype).reshape(rows.shape)
+    aligned[...] = rows
+    return aligned
 
 
 def why_too_large(task: Task, data: Data, split: Split, frozen: FrozenPart | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.batched.batchable import normalizes_batches
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.point_parameters import shuffles
@@ -26,7 +27,9 @@ class ProgramSpec:
         max_epochs: epochs of one call, at most.
         validation_batch_size: rows of a validation step, at most.
         validation_steps: validation steps of an epoch, at most.
-        fills_batches: whether some training minibatches are filled up with rows of weight zero.
+        fills_batches: whether some training minibatches are filled up with rows of weight zero, or
+            may be: a batch normalization rounds otherwise where it is told which rows are real, and
+            a fit must end the same whoever trains beside it.
         uneven_steps: whether some members have fewer steps than others.
         fills_validation: whether some validation minibatches are filled up likewise.
         shared_order: whether all members train on the same rows in each step.
@@ -131,7 +134,10 @@ def make_program_spec(
         max_epochs=1 if train_predict_steps else max_epochs,
         validation_batch_size=validation_batch,
         validation_steps=train_predict_steps + validation_steps,
-        fills_batches=any(member.rows != steps * batch_size for member in members),
+        fills_batches=any(
+            member.rows != steps * batch_size or normalizes_batches(member.model)
+            for member in members
+        ),
         uneven_steps=len(sizes) > 1 or any(member.steps < steps for member in members),
         fills_validation=any(n != validation_steps * validation_batch for n in validation_rows),
         shared_order=shared_order,

@@ -18,13 +18,27 @@ if TYPE_CHECKING:
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
+def name_texts(types: FrameTypes, coding: Coding | None) -> dict[str, tuple[str, ...]]:
+    """The columns of text whose cells a file has as they were in training, as `read_cells` wants.
+
+    Those of a table that `table_data` read are stripped, as they were then.
+    """
+    if coding is not None and coding.target:
+        return {}
+    return {
+        name: (*held.known_texts, *(each for each in held.categories if isinstance(each, str)))
+        for name, held in types.items()
+        if held.holds_text
+    }
+
+
 def parse_table(
     cells: "pd.DataFrame", path: Path, types: FrameTypes, coding: Coding | None = None
 ) -> "pd.DataFrame":
     """Cells of text as a frame of the model's columns, found by name; missing cells stay missing.
 
     Args:
-        cells: as `table_files.read_cells` reads them.
+        cells: as `table_files.read_cells` reads them with `name_texts`.
         path: the file, for messages.
         types: of the columns.
         coding: how cells of the training's table were read, where it was one of `table_data`.

@@ -10,10 +10,11 @@ import numpy as np
 from hpsearch.core.arrays import Array, Inputs, check_inputs, inputs_by_name, targets_by_name
 from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.frames.types import MISSING_TEXTS
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.row_scores import pick_classes
 from hpsearch.core.scores import apply_link
-from hpsearch.models.frame_tables import parse_table
+from hpsearch.models.frame_tables import name_texts, parse_table
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
 from hpsearch.models.text_files import read_texts
@@ -34,7 +35,9 @@ def read_table(path: Path, kept: KeptModels) -> Any:
     """
 
     if list(kept.frames) == list(kept.shapes) == ["x"]:
-        return parse_table(table_files.read_cells(path), path, kept.frames["x"], kept.coding)
+        types = kept.frames["x"]
+        cells = table_files.read_cells(path, name_texts(types, kept.coding))
+        return parse_table(cells, path, types, kept.coding)
     if kept.coding is not None and kept.columns:
         return _encode_cells(table_files.read_cells(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
@@ -71,9 +74,8 @@ def _read_plain(path: Path) -> tuple["pd.DataFrame", bool]:
             first = file.readline().strip()
         separator = csv_tables.guess_separator(first)
         cells = first.split(separator)
-        numbered = cells == [
-            str(number) for number in range(len(cells))
-        ]  # a header as pandas writes it
+        # A header as pandas writes it where columns have no names.
+        numbered = cells == [str(number) for number in range(len(cells))]
         header = 0 if numbered or any(map(_is_text, cells)) else None
         with csv_tables.open_text(path) as file:
             return pd.read_csv(file, sep=separator, header=header), header == 0 and not numbered
@@ -245,8 +247,9 @@ def _describe_shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _is_text(value: str) -> bool:
+    """Whether a cell can only be a name: it is neither a number nor what stands for a missing one."""
     try:
         float(value)
     except ValueError:
-        return bool(value.strip())
+        return value.strip().strip('"') not in MISSING_TEXTS
     return False

@@ -9,14 +9,16 @@ import sys
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.files import open_regular_file
+from hpsearch.core.frames.types import MISSING_TEXTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,30 +28,13 @@ _MANY_COLUMNS = 2000  # pandas takes a millisecond for each
 _ROWS_AT_ONCE = 50_000
 _WIDE_ROWS_AT_ONCE = 1000
 _LONGEST_LINE = 2**28  # bytes
-_MISSING = {
-    "",
-    "?",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
-}  # fmt: skip -- what pandas takes for missing, and a question mark
+_MISSING = MISSING_TEXTS | {"?"}
 READING_ERRORS = (OSError, EOFError, ValueError, csv.Error, zlib.error)
 """What reading a file may raise: pandas has kinds of ValueError, gzip EOFError and zlib's own."""
+
+KnownTexts = Mapping[str, Collection[str]]
+"""Columns of text by name, and their texts that would stand for missing cells elsewhere."""
+NO_TEXTS: KnownTexts = MappingProxyType({})
 
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
@@ -80,8 +65,15 @@ def read_table(path: Path) -> "pd.DataFrame":
     return blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
 
 
-def iterate_blocks(path: Path, most_columns: int | None = None) -> Iterator["pd.DataFrame"]:
-    """Yield the rows of a CSV file, some thousands at a time, as `read_table` reads them."""
+def iterate_blocks(
+    path: Path, most_columns: int | None = None, texts: KnownTexts = NO_TEXTS
+) -> Iterator["pd.DataFrame"]:
+    """Yield the rows of a CSV file, some thousands at a time, as `read_table` reads them.
+
+    Args:
+        texts: columns whose cells are as `pandas.read_csv` reads them: with the spaces around them,
+            and missing where they are of MISSING_TEXTS, but not of these texts.
+    """
     import pandas as pd
 
     try:
@@ -93,9 +85,10 @@ def iterate_blocks(path: Path, most_columns: int | None = None) -> Iterator["pd.
                 f"{path} has more than {most_columns:,} columns, as many as a table may have"
             )
         read = _read_wide if first.count(between) >= _MANY_COLUMNS else _read_long
-        for frame in read(path, between):
+        for frame in read(path, between, texts):
             if between != ",":
-                frame = frame.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+                others = frame.columns[~frame.columns.isin(list(texts))]
+                frame[others] = frame[others].replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
             yield frame
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
@@ -149,7 +142,7 @@ def open_text(path: Path) -> TextIO:
     return io.TextIOWrapper(guarded, encoding="utf-8-sig", newline="")
 
 
-def _read_long(path: Path, between: str) -> Iterator["pd.DataFrame"]:
+def _read_long(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     with open_text(path) as file:
@@ -157,9 +150,10 @@ def _read_long(path: Path, between: str) -> Iterator["pd.DataFrame"]:
             file,
             sep=between,
             dtype=str,
-            na_values=["?"],
+            na_values=[] if texts else ["?"],
+            keep_default_na=not texts,
             index_col=False,
-            skipinitialspace=True,
+            skipinitialspace=not texts,
             chunksize=_ROWS_AT_ONCE,
         )
         while True:
@@ -168,23 +162,47 @@ def _read_long(path: Path, between: str) -> Iterator["pd.DataFrame"]:
                 frame = next(blocks, None)
             if frame is None:
                 return
+            if texts:
+                yield _keep_texts(frame, texts)
+                continue
             frame.columns = frame.columns.astype(str).str.strip()
             yield frame.apply(lambda column: column.str.strip())
 
 
-def _read_wide(path: Path, between: str) -> Iterator["pd.DataFrame"]:
+def _keep_texts(frame: "pd.DataFrame", texts: KnownTexts) -> "pd.DataFrame":
+    """A frame whose cells are as the file has them, with missing ones where they are."""
+    import pandas as pd
+
+    found = {}
+    for place, written in enumerate(map(str, frame.columns)):
+        cells = frame.iloc[:, place]
+        name = written if written in texts else written.strip()
+        if name in texts:
+            is_missing = cells.isin(MISSING_TEXTS) & ~cells.isin(list(texts[name]))
+        else:
+            is_missing, cells = cells.str.lstrip().isin(_MISSING), cells.str.strip()
+        found[name] = cells.mask(is_missing, np.nan)
+    return pd.DataFrame(found)
+
+
+def _read_wide(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.DataFrame"]:
     """Read a file with very many columns, as blocks of text."""
     import pandas as pd
 
     csv.field_size_limit(sys.maxsize)
     with open_text(path) as file:
-        reader = csv.reader(file, delimiter=between, skipinitialspace=True)
+        reader = csv.reader(file, delimiter=between, skipinitialspace=not texts)
         names = _number_repeated_names(next(reader))
         lines = (row for row in reader if row)
         while rows := list(itertools.islice(lines, _WIDE_ROWS_AT_ONCE)):
             if any(len(row) > len(names) for row in rows):
                 raise pd.errors.ParserWarning
             cells = np.full((len(rows), len(names)), np.nan, dtype=object)
+            if texts:
+                for number, row in enumerate(rows):
+                    cells[number, : len(row)] = row
+                yield _keep_texts(pd.DataFrame(cells, columns=names, dtype=object), texts)
+                continue
             for number, row in enumerate(rows):
                 # A cell of spaces only is text, not missing, as in pandas.
                 cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]

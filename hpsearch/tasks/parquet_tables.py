@@ -1,7 +1,7 @@
 """Read Parquet files as frames of text cells, as CSV files are read."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,11 @@ def list_columns(path: Path) -> list[str]:
         raise _no_parquet(path, error) from error
 
 
-def iterate_blocks(path: Path) -> Iterator["pd.DataFrame"]:
+def iterate_blocks(path: Path, texts: Collection[str] = ()) -> Iterator["pd.DataFrame"]:
     """Yield the rows, some thousands at a time: each cell is text, or missing.
+
+    Args:
+        texts: columns whose texts stay as they are: with the spaces around them, and none missing.
 
     Raises DataError where the file cannot be read, or where a column holds lists, bytes and the
     like.
@@ -46,7 +49,10 @@ def iterate_blocks(path: Path) -> Iterator["pd.DataFrame"]:
                 raise DataError(f"{path} has two columns of one name; rename one")
             rows = max(1, _CELLS_AT_ONCE // max(1, len(schema.names)))
             for batch in file.iter_batches(batch_size=rows):
-                yield pd.DataFrame({name: _to_text(batch.column(name)) for name in schema.names})
+                yield pd.DataFrame({
+                    name: _to_text(batch.column(name), as_it_is=name in texts)
+                    for name in schema.names
+                })  # fmt: skip
     except DataError:
         raise
     except Exception as error:  # of a damaged file PyArrow raises several
@@ -81,7 +87,7 @@ def _check_type(path: Path, field: Any) -> None:
         )
 
 
-def _to_text(column: Any) -> Any:
+def _to_text(column: Any, *, as_it_is: bool = False) -> Any:
     """The cells of a column of an Arrow table as texts, without spaces around them.
 
     Truths and whole floats are written as pandas writes them to CSV files, so that a category or a class
@@ -96,7 +102,11 @@ def _to_text(column: Any) -> Any:
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
     if pa.types.is_float16(column.type):
         column = column.cast(pa.float32())
-    cells = pd.Series(column.cast(pa.string()).to_pylist(), dtype=object).str.strip()
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    cells = pd.Series(column.cast(pa.string()).to_pylist(), dtype=object)
+    if as_it_is and is_text:
+        return cells.where(cells.notna(), np.nan).astype("str")
+    cells = cells.str.strip()
     if pa.types.is_boolean(column.type):
         cells = cells.str.capitalize()
     if pa.types.is_floating(column.type):

@@ -20,12 +20,16 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET
 
 
-def read_cells(path: Path) -> "pd.DataFrame":
+def read_cells(path: Path, texts: csv_tables.KnownTexts = csv_tables.NO_TEXTS) -> "pd.DataFrame":
     """Read a table, .csv, .csv.gz or .parquet. Each cell is text, or missing.
 
     See `csv_tables.read_table`. Raises DataError where the file cannot be read, or has no rows.
+
+    Args:
+        texts: columns whose cells are kept as they are written, as `csv_tables.iterate_blocks` has
+            it; in a Parquet file none of them is missing but those that are null.
     """
-    return _join(path, _read_blocks(path))
+    return _join(path, _read_blocks(path, texts))
 
 
 def sample_cells(path: Path, most: int) -> tuple["pd.DataFrame", int]:
@@ -47,12 +51,14 @@ def sample_cells(path: Path, most: int) -> tuple["pd.DataFrame", int]:
     return _join(path, kept), total
 
 
-def _read_blocks(path: Path) -> Iterable["pd.DataFrame"]:
+def _read_blocks(
+    path: Path, texts: csv_tables.KnownTexts = csv_tables.NO_TEXTS
+) -> Iterable["pd.DataFrame"]:
     if not is_parquet(path):
-        return csv_tables.iterate_blocks(path, _MOST_COLUMNS)
+        return csv_tables.iterate_blocks(path, _MOST_COLUMNS, texts)
     if (columns := len(parquet_tables.list_columns(path))) > _MOST_COLUMNS:
         raise DataError(f"{path} has {columns:,} columns; a table has at most {_MOST_COLUMNS:,}")
-    return parquet_tables.iterate_blocks(path)
+    return parquet_tables.iterate_blocks(path, texts)
 
 
 def _join(path: Path, blocks: Iterable["pd.DataFrame"]) -> "pd.DataFrame":

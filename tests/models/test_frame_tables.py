@@ -9,11 +9,11 @@ import pytest
 from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.frames.rows import encode_frame
-from hpsearch.core.frames.types import align_frame, describe_frame
-from hpsearch.models.frame_tables import parse_table
+from hpsearch.core.frames.types import ColumnType, align_frame, describe_frame
+from hpsearch.models.frame_tables import name_texts, parse_table
 from hpsearch.models.kept import KeptModels
-from hpsearch.models.prediction import _encode_cells
-from hpsearch.tasks import csv_tables
+from hpsearch.models.prediction import _encode_cells, _read_plain
+from hpsearch.tasks import table_files
 
 FRAME = pd.DataFrame(
     {
@@ -39,15 +39,54 @@ FRAME = pd.DataFrame(
 TYPES = describe_frame(encode_frame(FRAME)[1])
 
 
-def read_back(frame):
-    frame.to_csv("rows.csv", index=False)
-    cells = csv_tables.read_table(Path("rows.csv"))
-    return align_frame("x", parse_table(cells, Path("rows.csv"), TYPES), TYPES)
+def read_back(frame, types=TYPES, name="rows.csv", **options):
+    path = Path(name)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False, **options)
+    cells = table_files.read_cells(path, name_texts(types, None))
+    return align_frame("x", parse_table(cells, path, types), types)
 
 
 @pytest.mark.usefixtures("hpsearch")
 def test_what_a_file_holds_is_what_the_frame_held():
     pd.testing.assert_frame_equal(read_back(FRAME.iloc[:, ::-1].assign(more=1)), FRAME)
+
+
+@pytest.mark.usefixtures("hpsearch")
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.parquet", "semicolons.csv"])
+@pytest.mark.parametrize("width", [1, 2001])
+def test_texts_stay_as_they_were_in_training(name, width):
+    """With spaces around them, and where they look like a missing cell or a number."""
+    frame = pd.DataFrame(
+        {
+            "job": [" clerk", "?", "cook "],
+            "cellar": np.array(["None", "NA", "Gd"], object),
+            " size ": pd.Categorical(["NA", " 1,5", "NA"], ["NA", " 1,5", "null"]),
+            "grade": pd.array(["", "n/a", "A"], dtype="string"),
+            "some": np.array(["A", np.nan, "null"], object),
+            "price": [1.5, np.nan, -2.0],
+        }
+    )
+    if width > 6:
+        more = pd.DataFrame(np.ones((3, width)), columns=[f"n{n}" for n in range(width)])
+        frame = pd.concat([frame, more], axis=1)
+    types = describe_frame(encode_frame(frame)[1])
+    types = {name: ColumnType.from_json(held.to_json()) for name, held in types.items()}
+    options = {"sep": ";", "decimal": ","} if "semicolons" in name else {}
+    pd.testing.assert_frame_equal(read_back(frame, types, name, **options), frame)
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_cells_are_missing_as_pandas_reads_them_where_training_had_no_such_text():
+    types = describe_frame(encode_frame(pd.DataFrame({"job": ["clerk", "cook"], "age": [1, 2]}))[1])
+    Path("rows.csv").write_text("age, job\n ?, clerk\n3,NA\n4,?\n")
+    cells = table_files.read_cells(Path("rows.csv"), name_texts(types, None))
+    found = parse_table(cells, Path("rows.csv"), types)
+    assert found["job"].tolist()[::2] == [" clerk", "?"]
+    assert found["job"].isna().tolist() == [False, True, False]
+    assert found["age"].isna().tolist() == [True, False, False]
 
 
 @pytest.mark.usefixtures("hpsearch")
@@ -91,3 +130,14 @@ def test_truths_are_numbers_where_nothing_prepares_them(cells):
     kept = KeptModels({}, {"x": (1,)}, ("wet",), (1.0,), (), (None,), (), coding)
     frame = pd.DataFrame({"wet": cells})
     assert _encode_cells(frame, Path("x"), kept, kept.coding).tolist() == [[1.0], [0.0]]
+
+
+@pytest.mark.usefixtures("hpsearch")
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [("NA,1.5\n2,3\n", 2), ("a,b\n2,3\n", 1), ("0,1\n2,3\n", 1), ("0.0,1\n2,3\n", 2)],
+)
+def test_a_first_row_with_missing_cells_is_no_header(text, rows):
+    Path("rows.csv").write_text(text)
+    frame, _ = _read_plain(Path("rows.csv"))
+    assert len(frame) == rows

@@ -21,6 +21,26 @@ _KINDS = {
 """The types of columns, by kind: no other is ever made because a file names it."""
 
 
+MISSING_TEXTS = frozenset(
+    (
+        *(
+            "",
+            "#N/A",
+            "#N/A N/A",
+            "#NA",
+            "-1.#IND",
+            "-1.#QNAN",
+            "-NaN",
+            "-nan",
+            "1.#IND",
+            "1.#QNAN",
+        ),
+        *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    )
+)
+"""What pandas takes for missing where it reads a CSV file, unless it is told otherwise."""
+
+
 def kind_of_type(dtype: str) -> str | None:
     """The kind of a type of pandas by name, one of `_KINDS`; None for any other type."""
     return next((kind for kind, names in _KINDS.items() if re.fullmatch(names, dtype)), None)
@@ -35,18 +55,25 @@ class ColumnType:
         categories: those of a column of categories, in their order.
         ordered: whether that order means something.
         has_none: whether None stands for missing text, where cells are Python objects; else NaN.
+        known_texts: those of MISSING_TEXTS that were texts of a column of text.
     """
 
     dtype: str
     categories: tuple[Any, ...] = ()
     ordered: bool = False
     has_none: bool = False
+    known_texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if kind_of_type(self.dtype) is None:
             raise ValueError(f"no column can be of the type {brief(self.dtype)}")
         if not all(isinstance(each, str | int | float) for each in self.categories):
             raise ValueError("categories must be texts or numbers")
+
+    @property
+    def holds_text(self) -> bool:
+        """Whether cells are texts, of categories or not."""
+        return self.kind == "text" or any(isinstance(each, str) for each in self.categories)
 
     @property
     def kind(self) -> str:
@@ -60,6 +87,8 @@ class ColumnType:
         found: dict[str, Any] = {"dtype": self.dtype}
         if self.kind == "category":
             found |= {"categories": list(self.categories), "ordered": self.ordered}
+        if self.known_texts:
+            found["known_texts"] = list(self.known_texts)
         return found | ({"has_none": True} if self.has_none else {})
 
     @classmethod
@@ -70,6 +99,7 @@ class ColumnType:
             tuple(found.get("categories", ())),
             bool(found.get("ordered", False)),
             bool(found.get("has_none", False)),
+            tuple(map(str, found.get("known_texts", ()))),
         )
 
 
@@ -89,8 +119,17 @@ def describe_column(code: ColumnCode) -> ColumnType:
     dtype = str(code.dtype)
     if dtype == "category":
         return ColumnType(dtype, tuple(code.dtype.categories.tolist()), bool(code.dtype.ordered))
-    values = () if code.values is None or dtype != "object" else code.values
-    return ColumnType(dtype, has_none=any(value is None for value in values))
+    if kind_of_type(dtype) != "text" or code.values is None:
+        return ColumnType(dtype)
+    values = list(code.values)
+    texts = {value for value in values if isinstance(value, str)}
+    known = texts & MISSING_TEXTS
+    if len(texts) < len(
+        values
+    ):  # cells are missing too, which files write as they do an empty text
+        known -= {""}
+    has_none = dtype == "object" and any(value is None for value in values)
+    return ColumnType(dtype, has_none=has_none, known_texts=tuple(sorted(known)))
 
 
 def describe_frame(code: FrameCode) -> dict[str, ColumnType]:

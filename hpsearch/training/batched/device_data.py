@@ -88,13 +88,15 @@ def _align(array: Any) -> Array:
 
     Each would make a copy of its own of one that begins anywhere else: as many as there are cores.
     """
-    rows = np.asarray(array)
+    rows: Array = np.asarray(array)
     dtype = jax.dtypes.canonicalize_dtype(rows.dtype)
     if isinstance(array, jax.Array) and not rows.ctypes.data % _ALIGNMENT:
         return rows  # of another program's table
     memory = np.empty(rows.size * dtype.itemsize + _ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % _ALIGNMENT
-    aligned = memory[begin : begin + rows.size * dtype.itemsize].view(dtype).reshape(rows.shape)
+    aligned: Array = (
+        memory[begin : begin + rows.size * dtype.itemsize].view(dtype).reshape(rows.shape)
+    )
     aligned[...] = rows
     return aligned
 

@@ -2,9 +2,9 @@
 
 After Chollet, Deep Learning with Python, first edition, section 5.1, on the split of the other
 studies of MNIST. His network is tried first; he trains it for 5 epochs on all 60,000 rows. The others
-have its layers, and differ in padding and pooling, dropout, normalization and how the rate falls. It
-is too deep for the stand-in's small images, which are refused. Without a GPU, `--backend tensorflow`
-trains convolutions two to three times faster.
+have its layers, and differ in padding and pooling, dropout, normalization and how the rate falls. On
+the stand-in's images of 8 x 8, points with `padding="valid"` fail: they are too small. Without a GPU,
+`--backend tensorflow` trains convolutions two to three times faster.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

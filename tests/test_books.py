@@ -138,7 +138,18 @@ def commands(monkeypatch):
         return json.dumps({"test": None})
 
     monkeypatch.setattr(work, "command", command)
+    monkeypatch.setattr(work, "find", lambda book, folder: "a trial")
     return ran
+
+
+def test_a_search_of_which_no_trial_ended_goes_on_with_the_next_run(
+    commands, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(work, "find", lambda book, folder: None)
+    for _ in range(2):
+        books.run_all([TWO], tmp_path, 8.0, work.Extent(), tmp_path / "README.md")
+    assert [line[0] for line in commands] == ["run", "run", "run"]  # the second run only searches
+    assert work.read_facts(TWO, tmp_path)["failed"] == ["search: no trial ended in its minutes"]
 
 
 def test_a_study_that_fails_is_named_and_the_rest_goes_on(commands, tmp_path, capsys):

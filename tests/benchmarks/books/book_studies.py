@@ -1,6 +1,12 @@
 """The studies of the source books, in the order of their page, with their minutes."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.runs.load import Overrides, load_study
+from hpsearch.runs.study import StudyDefinition
+from tests.benchmarks.product_commands import ROOT
 
 DLQR, DLWP = "DLQR", "DLWP"
 
@@ -43,6 +49,18 @@ class BookStudy:
             return ()
         at = self.options.index("--backend")
         return self.options[at : at + 2]
+
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return ROOT / "studies" / f"{self.name}.py"
+
+    def load(self) -> StudyDefinition:
+        return load_study(self.file, Overrides())
+
+    def list_networks(self) -> list[dict[str, Any]]:
+        """The points of the book's networks that are trained with all seeds."""
+        return [dict(point) for point in self.load().start or ()][: self.networks]
 
 
 _MNIST = "MNIST, 55,000 / 5,000 / 10,000"

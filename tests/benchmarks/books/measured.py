@@ -13,7 +13,6 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api.opened_store import OpenedStore
 from hpsearch.store import RankedTrial
 from tests.benchmarks.books.book_studies import BookStudy
-from tests.benchmarks.books.work import networks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def find(book: BookStudy, folder: Path) -> Found | None:
         return None
     best = searched[0]
     baseline = next((row for row in rows if row.baseline is not None), None)
-    points = networks_of(book)
+    points = book.list_networks()
     networks = [row for point in points if (row := _most_trained(searched, point)) is not None]
     return Found(
         best.measure,

@@ -12,7 +12,7 @@ from hpsearch.results.formatting import format_with_error
 from tests.benchmarks.book_figures import PLACE_NOT_KNOWN, BookFigure, figures_of
 from tests.benchmarks.books.book_studies import BookStudy
 from tests.benchmarks.books.measured import Found, Measured, find
-from tests.benchmarks.books.work import load, machine, read_facts
+from tests.benchmarks.books.work import machine, read_facts
 
 INTRODUCTION = """\
 # Studies
@@ -24,15 +24,16 @@ study on small data that needs no files.
 
 DLQR is Bernico, Deep Learning Quick Reference (2018); DLWP is Chollet, Deep Learning with Python, first edition (2017).
 `python -m tests.benchmarks.books` writes this page: for each study it trains the book's networks, the first trials of the
-search, with ten seeds; searches, with baselines beside; trains the three best trials with three seeds; and refits the best
-one, whose test is opened once.
+search, with up to ten seeds; searches, with baselines beside; trains the three best trials with up to three seeds; and
+refits the best one, whose test is opened once. All of it goes as far as the study's minutes reach.
 
 - **best found**, **best baseline** and **book's network** are values on validation rows, by the same folds, over all their
   seeds, at the best epoch of the mean curve. Their standard errors are those of rankings: over folds, or over the rows of a
   single split where they are classes; for other metrics of a single split, over seeds alone, and of the best that was
-  found over rows, as its model card has it.
+  found over rows, as its model card has it. A value without a number of seeds is of one training.
 - Behind a baseline and a network stands by how much the best that was found is better, paired over folds and seeds: `+` is
-  better, `!` significant at 5 %. On a single split this speaks of its rows alone.
+  better, `!` significant at 5 %. On a single split this speaks of its rows alone, and is not tested with one seed.
+- **trials**: "20 of 24" where the minutes were over before all were trained.
 - **test** is the mean of the refitted networks, each by itself, with its standard error. The studies of one data set share
   its test rows; no search saw the earlier openings, though some spaces were changed after them.
 - **printed** is the source's figure, with its place; an accuracy's error is that of its rows. It is of one network, trained
@@ -116,7 +117,7 @@ def _with_card(best: Measured, facts: Mapping[str, Any]) -> Measured:
 
 def _trials(book: BookStudy, found: Found) -> str:
     """How many are complete, of how many: a search whose time is over has fewer."""
-    whole = getattr(load(book).searcher, "trials", None)
+    whole = getattr(book.load().searcher, "trials", None)
     cut = whole is not None and found.trials < whole
     return f"{found.trials} of {whole}" if cut else str(found.trials)
 

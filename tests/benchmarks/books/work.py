@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.core.files import write_whole
-from hpsearch.runs.load import Overrides, load_study
-from hpsearch.runs.study import StudyDefinition
 from tests.benchmarks.books.book_studies import BookStudy
-from tests.benchmarks.product_commands import ROOT, command
+from tests.benchmarks.books.measured import find
+from tests.benchmarks.product_commands import command
 
 SPARE = 3.0
 """How many times its minutes a command may take before it is killed: it should have stopped."""
@@ -36,19 +35,6 @@ class Extent:
     repeats: int = 2
     trials: int | None = None
     epochs: int | None = None
-
-
-def study_file(book: BookStudy) -> Path:
-    return ROOT / "studies" / f"{book.name}.py"
-
-
-def load(book: BookStudy) -> StudyDefinition:
-    return load_study(study_file(book), Overrides())
-
-
-def networks_of(book: BookStudy) -> list[dict[str, Any]]:
-    """The points of the book's networks that are trained with all seeds."""
-    return [dict(point) for point in load(book).start or ()][: book.networks]
 
 
 def read_facts(book: BookStudy, folder: Path) -> dict[str, Any]:
@@ -116,11 +102,10 @@ def _train_networks(
 
     Where the study's own searcher is `Random` with as many epochs, they are its own first trials.
     """
-    study = load(book)
-    count = len(networks_of(book))
+    count = len(book.list_networks())
     if not count:
         return
-    epochs = extent.epochs or book.epochs or study.most_epochs
+    epochs = extent.epochs or book.epochs or book.load().most_epochs
     random = f"random:trials={count},epochs={epochs}"
     repeats = f"{min(extent.seeds, book.seeds) - 1}", "--finalists", f"{count}"
     _run(book, folder, minutes, "--searcher", random, "--repeats", *repeats)
@@ -132,6 +117,8 @@ def _search(
     given = {"--trials": extent.trials, "--epochs": extent.epochs, "--repeats": extent.repeats}
     options = [text for name, n in given.items() if n is not None for text in (name, str(n))]
     _run(book, folder, minutes, *book.search, *options)  # of an option given twice the last counts
+    if find(book, folder) is None:  # so that the next run goes on with it
+        raise ValueError("no trial ended in its minutes")
 
 
 def _run(book: BookStudy, folder: Path, minutes: float, *options: str) -> None:

@@ -21,9 +21,11 @@ class Coding:
         target: the column that became y.
         logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
             values, divided by this (`tasks.table.symmetric_log`).
-        missing: texts that stand for a missing cell.
+        missing: texts that stand for a missing cell, in any column.
+        missing_in: likewise, in these columns.
         dates: for each column of times, how a file writes them, as `tasks.cells.parse_dates` has it.
         texts: the columns of texts, of which a missing one is empty.
+        whole_names: whether categories that are whole numbers are named without a ".0".
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -35,6 +37,12 @@ class Coding:
     missing: tuple[str, ...] = ()
     dates: Mapping[str, str] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+    missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    whole_names: bool = False
+
+    def list_missing(self, column: str) -> tuple[str, ...]:
+        """The texts that stand for a missing cell of a column."""
+        return (*self.missing, *self.missing_in.get(column, ()))
 
     @property
     def unit(self) -> str:
@@ -77,4 +85,6 @@ class Coding:
             tuple(map(str, found.get("missing", ()))),
             {str(column): str(form) for column, form in found.get("dates", {}).items()},
             tuple(map(str, found.get("texts", ()))),
+            {str(c): tuple(map(str, each)) for c, each in found.get("missing_in", {}).items()},
+            bool(found.get("whole_names", False)),
         )

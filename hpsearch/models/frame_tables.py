@@ -10,7 +10,12 @@ from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.frames.types import ColumnType, FrameTypes
 from hpsearch.core.rules import brief
-from hpsearch.tasks.cells import read_date_column, read_number_column, set_missing
+from hpsearch.tasks.cells import (
+    name_whole_numbers,
+    read_date_column,
+    read_number_column,
+    set_missing,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +64,9 @@ def parse_table(
         if coding is None or not coding.target:
             found[name] = _parse_column(column, called, held)
         else:
-            found[name] = _parse_as_read(set_missing(column, coding.missing), called, held, coding)
+            found[name] = _parse_as_read(
+                set_missing(column, coding.list_missing(name)), called, held, coding
+            )
     return pd.DataFrame(found)
 
 
@@ -69,6 +76,8 @@ def _parse_as_read(cells: Any, called: str, held: ColumnType, coding: Coding) ->
         return read_number_column(cells, called)
     if held.kind == "time" and cells.name in coding.dates:
         return read_date_column(cells, coding.dates[cells.name], called)
+    if coding.whole_names and held.kind == "text" and cells.name not in coding.texts:
+        cells = name_whole_numbers(cells)
     return _parse_column(cells, called, held)
 
 

@@ -31,6 +31,7 @@ SOMEBODY = re.compile(
 MOST_VALUES = 30  # of a category that gets an input for each
 _MOST_MARKERS = 20  # texts that stand for a missing number or time
 _CELLS_AT_ONCE = 2_000_000
+_MOSTLY = 0.9
 _FEWEST_WORDS, _SHORTEST_TEXT = 3, 15  # of a cell of a text, in the mean
 
 
@@ -43,12 +44,14 @@ class Column:
         cells: all cells, texts; what is missing is not a text. Shape (rows,).
         values: the same as numbers; NaN where a cell is no number. Shape (rows,).
         present: which cells are not missing. Shape (rows,).
+        counts_rows: whether it numbers the rows of the whole table, of which these may be some.
     """
 
     name: str
     cells: Array
     values: Array
     present: Array
+    counts_rows: bool = False
 
     @cached_property
     def texts(self) -> Array:
@@ -110,6 +113,20 @@ def read_columns(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[Column
             yield Column(str(name), cells[:, place], values[:, place], present[:, place])
 
 
+def is_counter(column: Column, *, sampled: bool = False) -> bool:
+    """Whether whole numbers are as those of the rows: one follows the other.
+
+    Args:
+        sampled: the rows are neighbours of the table mostly, but not all of it.
+    """
+    numbers = column.values[np.isfinite(column.values)]
+    if len(numbers) < 2 or len(np.unique(numbers)) < len(numbers):
+        return False
+    if sampled:
+        return float(np.mean(np.diff(numbers) == 1)) > _MOSTLY
+    return bool(np.ptp(numbers) == len(numbers) - 1 and (numbers == numbers.round()).all())
+
+
 def choose_role(column: Column, *, keep: bool = False, as_text: bool = False) -> Role:
     """Guess what a column is.
 
@@ -131,7 +148,7 @@ def choose_role(column: Column, *, keep: bool = False, as_text: bool = False) ->
         numbers = column.values[np.isfinite(column.values)]
         if not (numbers == numbers.round()).all():
             return Role("number")
-        counted = distinct == len(numbers) and np.ptp(numbers) == len(numbers) - 1
+        counted = column.counts_rows or is_counter(column)
         if (counted or (is_identifier and distinct > filled / 2)) and not keep:
             return Role("number", "a row number")
         return Role(_choose_category(distinct) if is_identifier and not keep else "number")

@@ -1,7 +1,7 @@
 """Describe a table: what its target is, which columns are inputs, and how its rows are split."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpsearch.core.errors import DataError
-from hpsearch.starter.columns import MOST_VALUES, Column, read_columns
+from hpsearch.starter.columns import MOST_VALUES, Column, is_counter, read_columns
 from hpsearch.starter.input_choice import Inputs, choose_inputs, leave_out_redundant
 from hpsearch.starter.row_structure import RowStructure, find_structure, times_of
 from hpsearch.starter.table_description import TableDescription, Wishes
@@ -61,7 +61,12 @@ def describe_table(
     wishes = wishes or Wishes()
     _check_names(frame, target, wishes)
     known, goal, notes = _find_known_rows(frame, target, wishes.kind, rows)
-    columns = list(read_columns(known, [str(name) for name in frame if name != target]))
+    names = [str(name) for name in frame if name != target]
+    counters = _find_counters(frame, names, known, rows)
+    columns = [
+        replace(column, counts_rows=column.name in counters)
+        for column in read_columns(known, names)
+    ]
     structure = find_structure(columns, wishes.time, wishes.group)
     target_column = _read_one(known, target)
     found = choose_inputs(columns, structure, wishes)
@@ -79,7 +84,7 @@ def describe_table(
         texts=found.of_kind("text"),
         dates={name: each.form for name, each in dates.items()},
         parts={name: _choose_parts(name, each.parts, structure) for name, each in dates.items()},
-        missing=_list_markers(used, found, goal),
+        missing=dict(_list_markers(used, found, goal)),
         has_gaps=any(not np.isfinite(used[name].values).all() for name in numbers),
         structure=structure,
         left_out=found.left_out,
@@ -110,6 +115,16 @@ def _check_names(frame: "pd.DataFrame", target: str, wishes: Wishes) -> None:
 
 def _read_one(frame: "pd.DataFrame", name: str) -> Column:
     return next(read_columns(frame, [name]))
+
+
+def _find_counters(
+    frame: "pd.DataFrame", names: Sequence[str], known: "pd.DataFrame", rows: int | None
+) -> set[str]:
+    """The columns that number the rows of the table: gaps would hide it where some are left out."""
+    sampled = rows is not None and rows > len(frame)
+    if not sampled and len(known) == len(frame):
+        return set()
+    return {each.name for each in read_columns(frame, names) if is_counter(each, sampled=sampled)}
 
 
 def _find_known_rows(
@@ -180,12 +195,14 @@ def _choose_parts(name: str, parts: tuple[str, ...], structure: RowStructure) ->
 
 def _list_markers(
     used: Mapping[str, Column], found: Inputs, goal: TargetDescription
-) -> tuple[str, ...]:
-    """The texts that stand for missing cells."""
-    markers = set(goal.markers)
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The texts that stand for missing cells, by column: a value elsewhere may be such a text."""
+    if goal.markers:
+        yield goal.name, tuple(sorted(goal.markers))
     for name in found.of_kind("number"):
-        markers.update(used[name].markers)
+        if markers := used[name].markers:
+            yield name, markers
     for name in found.of_kind("date"):
         dates = used[name].dates
-        markers.update(dates.markers if dates else ())
-    return tuple(sorted(markers))
+        if dates and dates.markers:
+            yield name, tuple(sorted(dates.markers))

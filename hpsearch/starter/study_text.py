@@ -88,7 +88,7 @@ def format_study(table: TableDescription, csv: Path, file: Path, rows: int) -> s
         saw=_format_notes(table),
         name=file.stem,
         imports="\n".join(lines),
-        path=format_path(csv.resolve(), file.resolve()),
+        path=format_path(csv.parent.resolve() / csv.name, file.resolve()),
         columns="\n".join(_format_columns(table)),
         test=_describe_test(table),
         reading="\n".join(_format_reading(table)),
@@ -184,7 +184,11 @@ def _format_reading(table: TableDescription) -> Iterator[str]:
         if name:
             yield f"{indent}{option}={quote(name)},"
     if table.missing:
-        yield f"{format_collection(f'{indent}missing=[', map(quote, table.missing), ']', indent)},"
+        markers = (
+            f"{quote(name)}: [{', '.join(map(quote, each))}]"
+            for name, each in table.missing.items()
+        )
+        yield f"{format_collection(f'{indent}missing={{', markers, '}', indent)},"
 
 
 def _format_learned(table: TableDescription) -> Iterator[str]:
@@ -204,8 +208,8 @@ def _format_learned(table: TableDescription) -> Iterator[str]:
         yield '    class_weight="balanced",'
     else:
         yield '    metric="accuracy",'
-    if table.structure.time and not one_unit:
-        yield f"    outputs={len(classes)},  # early rows may lack a class"
+    if (table.structure.time or table.structure.group) and not one_unit:
+        yield f"    outputs={len(classes)},  # the rows that are searched may lack a class"
 
 
 def _format_space(table: TableDescription, rows: int) -> Iterator[str]:

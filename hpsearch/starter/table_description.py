@@ -36,7 +36,7 @@ class TableDescription:
         categories: those with an input for each value; many: those whose values are hashed.
         texts: those that are vectorised.
         dates: those of times, with how they are written; parts: the parts of each that are used.
-        missing: texts that stand for missing cells; has_gaps: whether numbers are missing.
+        missing: the texts that stand for missing cells, by column; has_gaps: whether numbers are missing.
         structure: how rows belong together.
         left_out: why columns are no inputs.
         suspects: inputs that give the target away, where no others are left.
@@ -53,7 +53,7 @@ class TableDescription:
     texts: tuple[str, ...]
     dates: Mapping[str, str]
     parts: Mapping[str, tuple[str, ...]]
-    missing: tuple[str, ...]
+    missing: Mapping[str, tuple[str, ...]]
     has_gaps: bool
     structure: RowStructure
     left_out: Mapping[str, str]

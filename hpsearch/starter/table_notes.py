@@ -39,7 +39,12 @@ def describe_findings(table: TableDescription, used: Mapping[str, Column]) -> It
     if table.skewed:
         yield f"{_name_some(table.skewed)}: skewed, so mapped to a normal distribution"
     if table.missing:
-        yield f"cells that count as missing: {_name_some(table.missing)}"
+        by_marker: dict[str, list[str]] = {}
+        for name, markers in table.missing.items():
+            for marker in markers:
+                by_marker.setdefault(marker, []).append(name)
+        for marker, names in by_marker.items():
+            yield f"{marker!r} counts as missing in {_name_some(names)}"
     rest = {name: why for name, why in table.left_out.items() if why and name not in gives_away}
     yield from describe_left_out(rest)
 

@@ -32,6 +32,7 @@ _FORMATS = (*(day + clock for day in _DAYS for clock in _CLOCKS), "%H:%M", "%H:%
 _ISO = re.compile(
     r"^\d{4}-\d{2}(-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)? ?(Z|[-+]\d{2}.*)?)?)?$"
 )
+_WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 _FEW = 20  # cells that formats are tried on first
 
 
@@ -111,6 +112,11 @@ def _is_iso_instead(cells: "pd.Series", form: str) -> bool:
     known = cells.dropna()
     iso = form != ISO and not form.startswith("%Y") and len(known) > 0
     return iso and bool(known.astype(str).str.match(_ISO).all())
+
+
+def name_whole_numbers(cells: "pd.Series") -> "pd.Series":
+    """Texts of which "7.0" is "7": as a name, as of a shop, it is the same."""
+    return cells.str.replace(_WHOLE_NUMBER, r"\1", regex=True)
 
 
 def set_missing(cells: "pd.Series", missing: Iterable[str]) -> "pd.Series":

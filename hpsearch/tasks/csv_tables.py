@@ -37,6 +37,7 @@ KnownTexts = Mapping[str, Collection[str]]
 NO_TEXTS: KnownTexts = MappingProxyType({})
 
 _QUOTED = re.compile(r'"[^"]*"')
+_THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3}(?:(?:,\d{3}){2,}(?:\.\d+)?|(?:,\d{3})+\.\d+)\s*$")
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
 
@@ -85,9 +86,11 @@ def iterate_blocks(
                 f"{path} has more than {most_columns:,} columns, as many as a table may have"
             )
         read = _read_wide if first.count(between) >= _MANY_COLUMNS else _read_long
+        seen: dict[str, dict[str, str]] = {}
         for frame in read(path, between, texts):
             if between != ",":
                 others = frame.columns[~frame.columns.isin(list(texts))]
+                _refuse_two_kinds_of_comma(path, frame[others], seen)
                 frame[others] = frame[others].replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
             yield frame
     except UnicodeError as error:
@@ -101,6 +104,33 @@ def iterate_blocks(
         raise
     except READING_ERRORS as error:
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
+
+
+def _refuse_two_kinds_of_comma(
+    path: Path, frame: "pd.DataFrame", seen: dict[str, dict[str, str]]
+) -> None:
+    """Raise DataError for a column where a comma is decimal in some cells and not in others.
+
+    As 1,234 would be 1.234 beside 1,234,567.
+
+    Args:
+        seen: a cell of each kind by column, of the rows before.
+    """
+    for name, cells in frame.items():
+        with_comma = cells[cells.str.contains(",", regex=False, na=False)]
+        if not len(with_comma):
+            continue
+        known = seen.setdefault(str(name), {})
+        for kind, pattern in (("thousands", _THOUSANDS), ("either", _DECIMAL_COMMA)):
+            found = with_comma[with_comma.str.match(pattern)]
+            if len(found):
+                known.setdefault(kind, str(found.iloc[0]))
+        if len(known) == 2:
+            raise DataError(
+                f"column {name!r} of {path} has {known['thousands']!r}, where commas stand between "
+                f"thousands, and {known['either']!r}, which would be read as a decimal comma; write "
+                "its numbers without commas between thousands"
+            )
 
 
 class _LineGuard(io.RawIOBase):

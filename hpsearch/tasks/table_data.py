@@ -18,7 +18,12 @@ from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.rules import brief
 from hpsearch.tasks import table_files
-from hpsearch.tasks.cells import read_date_column, read_number_column, set_missing
+from hpsearch.tasks.cells import (
+    name_whole_numbers,
+    read_date_column,
+    read_number_column,
+    set_missing,
+)
 from hpsearch.tasks.csv_tables import to_codes
 from hpsearch.tasks.table import choose_test_rows
 
@@ -37,7 +42,7 @@ def read_data(
     dates: Mapping[str, str] | None = None,
     group: str | None = None,
     time: str | None = None,
-    missing: Collection[str] = (),
+    missing: Collection[str] | Mapping[str, Collection[str]] = (),
     test: float = 0.2,
 ) -> Data:
     """Read a table, .csv, .csv.gz or .parquet; x is a frame of the columns named here.
@@ -50,7 +55,8 @@ def read_data(
         classes: the target's values, where it has classes, in the order of their numbers. Otherwise
             the target is a number.
         numbers: columns of numbers, float64; NaN where a cell is missing.
-        categories: columns of texts with few values; missing where a cell is.
+        categories: columns of texts with few values; missing where a cell is. Whole numbers are
+            named without a ".0", with which pandas writes them beside missing cells.
         texts: columns of texts to vectorise; "" where a cell is missing.
         dates: for each column of times how the file writes them: "ISO8601", or "%d.%m.%Y" and the
             like, as `datetime.strptime` has it. Times with a zone become UTC.
@@ -58,7 +64,7 @@ def read_data(
             searched. `Data.groups` has it.
         time: the column that orders the rows, one of numbers or of `dates`. Rows are sorted by it,
             and the test has the latest instants. `Data.times` has it.
-        missing: texts that stand for a missing cell, beside the usual ones.
+        missing: texts that stand for a missing cell, beside the usual ones: by column, or of all.
         test: the share of rows for the test, which no search reads.
 
     Raises DataError where columns are missing, and for a cell that is not what its column holds.
@@ -67,15 +73,29 @@ def read_data(
 
     if not 0 < test < 1:
         raise DataError(f"test is a share of the rows, above 0 and below 1, got {brief(test)}")
-    dates, classes, missing = dict(dates or {}), tuple(classes), tuple(missing)
+    dates, classes = dict(dates or {}), tuple(classes)
+    by_column = missing if isinstance(missing, Mapping) else {}
+    coding = Coding(
+        classes=classes,
+        target=target,
+        missing=() if isinstance(missing, Mapping) else tuple(missing),
+        missing_in={name: tuple(each) for name, each in by_column.items()},
+        dates=dates,
+        texts=tuple(texts),
+        whole_names=True,
+    )
     _check_named_once((target, *numbers, *categories, *texts, *dates))
+    if unknown := set(by_column) - {target, *numbers, *categories, *texts, *dates, group, time}:
+        raise DataError(
+            f"missing= names {brief(sorted(unknown)[0])}, which is no column that is read"
+        )
     readers: dict[str, _Reader] = {
         **dict.fromkeys(numbers, read_number_column),
-        **dict.fromkeys(categories, lambda cells, called: cells),
+        **dict.fromkeys(categories, lambda cells, called: name_whole_numbers(cells)),
         **dict.fromkeys(texts, lambda cells, called: cells.fillna("")),
         **{name: partial(_read_dates, form) for name, form in dates.items()},
     }
-    table = _TableCells(path, _read_columns(path, (target, *readers), (group, time)), missing)
+    table = _TableCells(path, _read_columns(path, (target, *readers), (group, time)), coding)
     y = table.read(target, partial(_read_target, classes))
     known = y.notna()
     if time is not None:
@@ -99,9 +119,7 @@ def read_data(
         tested.x,
         tested.y,
         groups=searched.groups,
-        coding=Coding(
-            classes=classes, target=target, missing=missing, dates=dates, texts=tuple(texts)
-        ),
+        coding=coding,
         times=searched.times,
         times_test=tested.times,
     )
@@ -118,16 +136,16 @@ class _TableCells:
     Args:
         path: of the file.
         cells: as texts.
-        missing: texts that stand for a missing cell.
+        coding: says which texts stand for a missing cell.
     """
 
     path: Path
     cells: "pd.DataFrame"
-    missing: tuple[str, ...]
+    coding: Coding
 
     def cells_of(self, name: str) -> "pd.Series":
         """The cells of a column, without those that stand for a missing one."""
-        return set_missing(self.cells[name], self.missing)
+        return set_missing(self.cells[name], self.coding.list_missing(name))
 
     def read(self, name: str, reader: _Reader) -> "pd.Series":
         """The values of a column."""

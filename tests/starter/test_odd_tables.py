@@ -1,6 +1,7 @@
 """Tables that somebody else made: odd names, odd dates, damaged and hostile files."""
 
 import gzip
+import json
 import keyword
 from pathlib import Path
 
@@ -8,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
+from hpsearch.core.frames.rows import decode_inputs
+from hpsearch.core.frames.types import describe_frame
+from hpsearch.models.frame_tables import name_texts, parse_table
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.starter.date_columns import describe_dates
 from hpsearch.starter.describing import describe_table, read_table
@@ -16,6 +21,7 @@ from hpsearch.starter.study_text import format_study
 from hpsearch.starter.table_description import Wishes
 from hpsearch.tasks import csv_tables, table_files
 from hpsearch.tasks.cells import read_date_column
+from hpsearch.tasks.table_data import read_data
 
 
 def write_study(frame, target, **wishes):
@@ -321,3 +327,90 @@ def test_trees_are_grown_only_where_a_column_may_give_the_target_away(monkeypatc
     found, _ = write_study(frame, "y")
     assert list(found.left_out) == ["of y"]
     assert len(grown) == 1
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_a_marker_counts_in_its_own_column_alone():
+    rng = np.random.default_rng(0)
+    last = np.where(np.arange(300) % 20 == 0, "0", "2024-03-05")
+    frame = pd.DataFrame({
+        "last": last, "kids": rng.integers(0, 4, 300), "age": rng.normal(40, 9, 300).round(1),
+        "smoker": rng.choice(["never", "smokes", "unknown"], 300), "bad": np.arange(300) % 2,
+    }).astype(str)  # fmt: skip
+    frame.loc[::30, "age"] = "unknown"
+    frame.to_csv("rows.csv", index=False)
+    for target in ("bad", "smoker"):
+        cells, rows = read_table(Path("rows.csv"))
+        table = describe_table(cells, target, rows=rows)
+        assert table.missing == {"age": ("unknown",), "last": ("0",)}
+        data = read_data(
+            Path("rows.csv"), target=target, classes=table.target.classes, numbers=["kids", "age"],
+            dates=table.dates, missing=table.missing, test=0.2,
+        )  # fmt: skip
+        y = np.concatenate([data.y, data.y_test])
+        assert np.bincount(y).tolist() == frame[target].value_counts().sort_index().tolist()
+        x = decode_inputs(data.x, data.frames)
+        assert not x["kids"].isna().any()
+        assert 0 < x["age"].isna().sum() <= 10
+    with pytest.raises(
+        DataError, match=r"missing= names 'height', which is no column that is read"
+    ):
+        read_data(Path("rows.csv"), target="bad", numbers=["kids"], missing={"height": ["-"]})
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_a_shop_is_the_same_with_and_without_a_point():
+    """pandas writes whole numbers with one where some are missing."""
+    frame = pd.DataFrame({"shop_id": [7.0, 6.0, np.nan, 7.0] * 10, "y": np.arange(40) % 2})
+    frame.to_csv("rows.csv", index=False)
+    data = read_data(
+        Path("rows.csv"), target="y", classes=["0", "1"], categories=["shop_id"], test=0.2
+    )
+    assert set(decode_inputs(data.x, data.frames)["shop_id"].dropna()) == {"6", "7"}
+    pd.DataFrame({"shop_id": [7, 6]}).to_csv("new.csv", index=False)
+    types = describe_frame(data.frames["x"])
+    cells = table_files.read_cells(Path("new.csv"), name_texts(types, data.coding))
+    found = parse_table(cells, Path("new.csv"), types, data.coding)
+    assert found["shop_id"].tolist() == ["7", "6"]
+    assert Coding.from_json(json.loads(json.dumps(data.coding.to_json()))) == data.coding
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_commas_of_two_meanings_in_a_column_are_refused():
+    Path("rows.csv").write_text("price;y\n763,084;1\n1,790,505;0\n")
+    with pytest.raises(DataError, match=r"column 'price' .* has '1,790,505', .* and '763,084'"):
+        read_table(Path("rows.csv"))
+    Path("rows.csv").write_text("price;y\n763,084;1\n1790,505;0\n")
+    assert read_table(Path("rows.csv"))[0]["price"].tolist() == ["763.084", "1790.505"]
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_row_number_is_none_of_the_inputs_though_rows_are_left_out(sampled):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"rownames": np.arange(1, 2001), "a": rng.normal(size=2000).round(3)})
+    frame = frame.assign(y=np.where(rng.random(2000) < 0.5, "u", "v")).astype(str)
+    if sampled:  # blocks of neighbours
+        frame, rows = frame[np.arange(2000) // 250 % 2 == 0].reset_index(drop=True), 2000
+    else:
+        frame.loc[::150, "y"] = np.nan
+        rows = 2000
+    found = describe_table(frame, "y", rows=rows)
+    assert found.numbers == ("a",)
+    assert found.left_out["rownames"] == "a row number"
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_whole_groups_may_hold_a_class_and_a_link_is_named_as_it_is():
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(30), 10)
+    frame = pd.DataFrame({"patient_id": patients, "a": rng.normal(size=300).round(3)})
+    frame = frame.assign(y=np.where(patients == 3, "z", rng.choice(["u", "v", "w"], 300)))
+    Path("blobs").mkdir()
+    frame.to_csv("blobs/abc", index=False)
+    Path("table.csv").symlink_to("blobs/abc")
+    cells, rows = read_table(Path("table.csv"))
+    table = describe_table(cells, "y", rows=rows)
+    assert table.structure.group == "patient_id"
+    text = format_study(table, Path("table.csv"), Path("study.py"), rows)
+    assert "outputs=4," in text
+    assert 'parent / "table.csv"' in text

@@ -144,7 +144,7 @@ def model(
         import keras
 
         sizes = _sizes(hidden, params)
-        network.check("mlp.model", spec, params, _known(hidden, len(sizes)))
+        network.check("mlp.model", spec, params, _known(hidden, len(sizes), params))
         if not sizes:
             _check_linear(params)
         rates = _rates(len(sizes), params, dropout_on)
@@ -267,8 +267,10 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
     ]
 
 
-def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:
+def _known(hidden: Sequence[int] | None, layers: int, params: dict[str, Any]) -> list[str]:
+    """The parameters that have an effect on such a network."""
     names = [*_OF_HIDDEN, "input_dropout", *(f"dropout_{i}" for i in range(1, layers + 1))]
-    if hidden is None:
-        names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
-    return names
+    if hidden is not None:
+        return names
+    one_each = [f"units_{i}" for i in range(1, layers + 1)]
+    return [*names, "layers", *(one_each if "units_1" in params else ["units", "funnel"])]

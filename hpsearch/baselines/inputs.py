@@ -15,7 +15,7 @@ from hpsearch.core.task import Task
 
 _WORDS = 50_000  # that TF-IDF counts, at most: rows are dense where they are predicted
 _CATEGORIES = 100  # of a column that become columns of their own, at most
-_FEWEST_TOKENS, _SMALLEST_VOCABULARY = 10, 256
+_FEWEST_TOKENS, _SMALLEST_VOCABULARY, _LARGEST_VOCABULARY = 10, 256, 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def describe_rows(task: Task, data: Data) -> RowForm:
             return RowForm(True, False, 0, task.preprocess, False, samples, problem)
         return RowForm(True, False, 0, _make_tfidf(), False, samples)
     if not several and not data.frames and task.preprocess is None and _holds_tokens(first):
-        words = int(first.max()) + 1
+        words = min(int(first.max()) + 1, _WORDS)
         return RowForm(True, False, 0, _make_tfidf_of_tokens(words), False, samples)
     if searched and data.frames and several:
         problem = "frames of several inputs are prepared by parameters of the search"
@@ -75,10 +75,13 @@ def describe_rows(task: Task, data: Data) -> RowForm:
 
 
 def _holds_tokens(x: Any) -> bool:
-    """Whether rows are sequences of the numbers of words: long ones, of a large vocabulary."""
+    """Whether rows are sequences of the numbers of words: long ones, of a large vocabulary.
+
+    Numbers of a table, as populations, are larger than those of words.
+    """
     if is_lazy(x) or x.ndim != 2 or x.dtype.kind not in "iu" or x.shape[1] < _FEWEST_TOKENS:
         return False
-    return bool(x.min() >= 0 and x.max() >= _SMALLEST_VOCABULARY)
+    return bool(x.min() >= 0 and _SMALLEST_VOCABULARY <= x.max() <= _LARGEST_VOCABULARY)
 
 
 def _holds_flags(x: Any) -> bool:

@@ -96,22 +96,22 @@ def clean(
             console.print(line, markup=False, soft_wrap=True)
 
         deleted = removal.clean(store_path, root, found, say=say, **how)
-        if unused:
-            _reclaim(store_path, say)
-        say(f"freed {format_bytes(sum(each.bytes for each in deleted) + unused)}")
+        reclaimed = unused if unused and _reclaim(store_path, say) else 0
+        say(f"freed {format_bytes(sum(each.bytes for each in deleted) + reclaimed)}")
     if as_json:
         listed = [sizes.leftover_to_json(each) | {"deleted": each in deleted} for each in found]
         click.echo(json.dumps({"files": listed, "unused": unused}))
 
 
-def _reclaim(place: Path | Url, say: Any) -> None:
-    """Make the store's file smaller, unless a run writes to it."""
+def _reclaim(place: Path | Url, say: Any) -> bool:
+    """Make the store's file smaller, unless a run writes to it. Returns whether it was made so."""
     with Store(place, create=True) as store:
         running = [s.study for s in store.searches() if store.db.find_owner(s.study)]
         if running:
             say(f"the store stays as large as it is while {running[0]} runs")
         else:
             store.db.reclaim()
+        return not running
 
 
 @click.command()

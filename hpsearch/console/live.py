@@ -157,8 +157,8 @@ def _format_times(monitor: SearchMonitor) -> Iterator[str]:
 def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, float] | None:
     """Estimate the seconds left as (shortest, longest); None where too little has run yet.
 
-    There are three estimates: by epochs, by trials (short trials take their time to compile, long
-    ones to train), and by the epochs of the run's last third. The closer they are, the better the
+    There are three estimates: by epochs, by trials where their number is known (short trials take
+    their time to compile, long ones to train), and by the epochs of the run's last third. The closer they are, the better the
     estimate.
     """
     run, left = monitor.run, monitor.epochs_left()
@@ -171,8 +171,9 @@ def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, fl
     ahead = max(0.0, left - underway)
     found = [ahead * elapsed / done]
     ended = monitor.ended_in_run
-    if ended and run.budget.epochs is None:
-        found.append((run.plan.trials - monitor.n_ended) * elapsed / len(ended))
+    trials = run.plan.exact_trials
+    if ended and run.budget.epochs is None and trials is not None:
+        found.append(max(0, trials - monitor.n_ended) * elapsed / len(ended))
     third = [epochs for at, epochs in ended if at >= now - elapsed / 3]
     if len(third) >= 3:
         found.append(ahead * elapsed / 3 / sum(third))

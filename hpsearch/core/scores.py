@@ -67,7 +67,7 @@ def check_computable(metric: Metric, kind: Kind, y: Array, units: int, weighted:
         y = y.reshape(-1)  # a class a step
     elif y.ndim == 3 and kind == "multiclass":
         y = y.reshape(-1, y.shape[2])
-    y = y[:: max(1, len(y) // _ROWS_TO_TRY)]
+    y = y[choose_rows_to_try(y, _ROWS_TO_TRY)]
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         return  # training will name the rows
     if kind == "regression":
@@ -92,6 +92,15 @@ def check_computable(metric: Metric, kind: Kind, y: Array, units: int, weighted:
             f"metric {metric.name!r} cannot be computed for these targets, a {kind} task with y of "
             f"shape {y.shape}: {first_line(error)}"
         ) from error
+
+
+def choose_rows_to_try(y: Array, most: int) -> Array:
+    """About so many of the rows, and the first one of each class: some metrics need them all."""
+    some = np.arange(0, len(y), max(1, len(y) // most))
+    if y.dtype.kind == "f" and not (y == y.round()).all():  # no classes
+        return some
+    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y), -1)[:, 0]
+    return np.union1d(some, np.unique(classes, return_index=True)[1])
 
 
 def compute_roc_auc(predicted: Array, y: Array, weights: Array | None = None) -> float:

@@ -85,16 +85,17 @@ class LogSender:
                 with suppress(OSError):
                     self._say(message)
 
-    def close(self, seconds_left: float = math.inf) -> None:
+    def close(self, seconds_left: float = math.inf, *, at_once: bool = False) -> None:
         """Wait until the tools have all, for a minute at most.
 
         Args:
             seconds_left: of the run's hours, which a slow tool must not stretch; negative once they
                 are over.
+            at_once: whether the user waits for nothing any more.
         """
         for thread in self._threads:
             thread.ask_to_end()
-        deadline = time.monotonic() + seconds_to_wait(seconds_left)
+        deadline = time.monotonic() + (0.0 if at_once else seconds_to_wait(seconds_left))
         for thread in self._threads:
             thread.join(max(0.1, deadline - time.monotonic()))
         self.poll()

@@ -40,9 +40,18 @@ def are_trained(store: Store, record: SearchRecord, given: Any, options: RunOpti
         given: what `Study(baselines=)` says.
     """
     found = [_Trained.read(store, each) for each in _list_searches(store, record)]
+    whole = {
+        (each.names[trial], each.training["baselines"][each.names[trial]])
+        for each in found
+        for trial in each.outcomes
+        if each.names[trial] not in each.bounded
+    }
     return any(each.training["given"] == settings_of_given(given) for each in found) and all(
         each.is_done
-        and not (options.baselines == "full" and each.bounded)
+        and (
+            options.baselines != "full"
+            or all((name, each.training["baselines"][name]) in whole for name in each.bounded)
+        )
         and not list(each.find_missing_repeats(options.repeats))
         for each in found
     )

@@ -22,19 +22,27 @@ _EPOCH_SECONDS = "epoch_seconds"
 
 
 def make_search_record(
-    study: StudyDefinition, file: Path | None, facts: Facts, source: str | None = None
+    study: StudyDefinition,
+    file: Path | None,
+    facts: Facts,
+    source: str | None = None,
+    *,
+    is_kept: bool = True,
 ) -> SearchRecord:
     """What the store keeps of a search of this study.
 
     Args:
         file: the study's; None: it has none.
         source: the study's text; None: it is read.
+        is_kept: whether others may go on with the search.
+
+    Raises StudyError for settings by which nobody would know it again.
     """
-    task = study.task
+    task, describe = study.task, _describe if is_kept else _describe_here
     training = {
-        "loss": _describe("loss", task.loss),
+        "loss": describe("loss", task.loss),
         "outputs": task.outputs,
-        "preprocess": _describe("preprocess", task.preprocess),
+        "preprocess": describe("preprocess", task.preprocess),
         "patience": study.patience,
     }
     # Left out where they are not given, so that searches of earlier versions go on.
@@ -42,9 +50,9 @@ def make_search_record(
         given = task.class_weight
         training["class_weight"] = given if isinstance(given, str) else str(dict(given))
     if task.preprocess_y is not None:
-        training["preprocess_y"] = _describe("preprocess_y", task.preprocess_y)
+        training["preprocess_y"] = describe("preprocess_y", task.preprocess_y)
     if task.objective.function is not None:
-        training["metric"] = _describe("metric", task.objective.function)
+        training["metric"] = describe("metric", task.objective.function)
     # Left out where earlier versions took the task for the same kind, so that their searches go on.
     if kind := task_kinds.kind_to_store(task.loss, task.kind):
         training["kind"] = kind
@@ -85,6 +93,11 @@ def _describe(option: str, value: Any) -> str:
             "BaseEstimator has it"
         )
     return text
+
+
+def _describe_here(option: str, value: Any) -> str:
+    """Likewise, where no other process asks."""
+    return settings_text(value)
 
 
 def rename_as_in_store(study: StudyDefinition, file: Path | None, store: Store) -> StudyDefinition:

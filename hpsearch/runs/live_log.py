@@ -67,5 +67,6 @@ class LiveLog(AbstractContextManager["LiveLog"]):
             logged = LoggedTrial(trial, dict(suggestion.params), suggestion.epochs, parent)
             self.sender.end_trial(logged, outcome)
 
-    def __exit__(self, *_: object) -> None:
-        self.sender.close(self._seconds_left())
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.sender.close(self._seconds_left(), at_once=at_once)

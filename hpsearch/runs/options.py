@@ -45,6 +45,7 @@ class RunOptions:
         gpus_per_worker: as `hpsearch.executors.RayCluster` has it.
         baselines: whether the study's baselines are trained beside the search; "quick" bounds the
             time of each, "full" does not.
+        is_kept: whether the store lasts longer than the run, so that others may go on with the search.
         log: where trials are logged while they train, as `hpsearch.loggers.check_place` takes it.
     """
 
@@ -72,6 +73,7 @@ class RunOptions:
     ray: str | None = None
     gpus_per_worker: float | None = None
     baselines: BaselineMode = "off"
+    is_kept: bool = True
     log: Sequence[str | LogPlace] = ()
 
     @property

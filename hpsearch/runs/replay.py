@@ -92,7 +92,8 @@ def replay(
     if isinstance(search, Limited):
         search.set_limits()
     state.times.note_new_run()
-    state.asked_of_batch = asked if asked or not state.unfinished else None
+    # Trials beyond a smaller budget are none of a batch that goes on.
+    state.asked_of_batch = (asked or None) if state.unfinished else 0
     return state
 
 

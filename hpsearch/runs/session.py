@@ -105,7 +105,9 @@ def run_study(
         # Open the executor, which tries the study.
         executor = make_executor(study, options, opened, lent)
         facts = open_in_time(executor, stop)
-        record = make_search_record(study, options.file, facts, options.source)
+        record = make_search_record(
+            study, options.file, facts, options.source, is_kept=options.is_kept
+        )
         if facts.remark:
             display.show_line(facts.remark)
         if not store_exists:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from hpsearch.core.errors import DeviceError
+from hpsearch.core.errors import DeviceError, first_line
 from hpsearch.executors import BrokerOfSlots, Demand, find_devices
 from hpsearch.executors.device_locks import lock_devices
 from hpsearch.executors.devices import Device, assign_slots
@@ -109,6 +109,7 @@ class _Sweep:
         )
         self._stop = StopCondition(hours)
         self._store: Store | None = None
+        self._was_shown = True
 
     def run(self) -> None:
         """Go on until all runs have ended."""
@@ -119,12 +120,22 @@ class _Sweep:
                 self._take_messages()
                 for move in self._broker.decide():
                     self._runs[move.run].send(move)
-                self._display.refresh_sweep(self._describe_runs())
+                self._refresh_display()
                 if self._stop.is_signalled and not is_stopping:
                     is_stopping = True
                     self._ask_to_stop()
                 if self._stop.seconds_left() < -_TO_END:
                     self._give_up()
+
+    def _refresh_display(self) -> None:
+        """Show how far the runs are. A store that cannot be read at this moment ends none of them."""
+        try:
+            self._display.refresh_sweep(self._describe_runs())
+            self._was_shown = True
+        except Exception as error:
+            if self._was_shown:  # once for each outage
+                self._display.show_line(f"progress cannot be shown: {first_line(error)}")
+            self._was_shown = False
 
     def _start_some(self) -> None:
         """Start the next runs, unless enough are loading."""

@@ -1,6 +1,9 @@
 """Which studies may run together: each once, under a name of its own, with a weight."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +48,12 @@ def make_sweep_studies(files: Sequence[Path], weights: Sequence[float] | None) -
     """The studies of these files. Raises DeviceError for wrong weights; None: all the same."""
     shares = [1.0] * len(files) if weights is None else weights
     check_weights(shares, len(files))
-    return [SweepStudy(file, file.stem, weight) for file, weight in zip(files, shares, strict=True)]
+    stems = Counter(file.stem for file in files)
+    labels = [
+        file.stem if stems[file.stem] == 1 else f"{file.resolve().parent.name}/{file.stem}"
+        for file in files
+    ]
+    return list(map(SweepStudy, files, labels, shares))
 
 
 def check_studies(studies: Sequence[SweepStudy]) -> None:
@@ -58,9 +66,19 @@ def check_studies(studies: Sequence[SweepStudy]) -> None:
                 raise StudyError(f"{study.file} is given twice; name each study once")
             files.add(study.file.resolve())
     for study in studies:
-        if study.label in labels:
-            refuse_same_name(study.label, labels[study.label], study)
-        labels[study.label] = study
+        name = study.label if study.file is None else study.file.stem
+        if name in labels and not (_may_have_name(study) or _may_have_name(labels[name])):
+            refuse_same_name(name, labels[name], study)
+        labels[name] = study
+
+
+def _may_have_name(study: SweepStudy) -> bool:
+    """Whether a study's file may name it otherwise than itself; once it is loaded, that is known."""
+    if study.file is None:
+        return False
+    with suppress(OSError, UnicodeError):
+        return re.search(r"\bname\s*=", study.file.read_text()) is not None
+    return False
 
 
 def refuse_same_name(name: str, first: SweepStudy, second: SweepStudy) -> None:

@@ -14,6 +14,7 @@ from hpsearch.core.errors import first_line, one_line
 from hpsearch.core.metric import CLASS_SCORERS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
+from hpsearch.core.scores import choose_rows_to_try
 from hpsearch.sklearn_api.predicted_rows import ScorerMetric
 
 # Scorers that take label 1 for the positive class, and others that know no positive class.
@@ -189,7 +190,7 @@ def _make_metric(
         return given
     metric = ScorerMetric(name, scorer, classes, takes_weights=takes_weights)
     shown = brief(given) if name == "score" else repr(name)
-    _try(shown, metric, y[:: max(1, len(y) // _ROWS_TO_TRY)])
+    _try(shown, metric, y[choose_rows_to_try(y, _ROWS_TO_TRY)])
     return metric
 
 

@@ -171,6 +171,7 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
             budget=place.budget,
             stop_at_failure=place.stops_at_failure,
             keep=_KEPT if place.store is not None else 0,
+            is_kept=place.store is not None,
             inline=place.devices is None,
             devices=place.devices or "auto",
         )

@@ -161,7 +161,8 @@ class FitTrainer:
             fit.split.train[:few], fit.split.validation, preprocessing=fit.split.preprocessing
         )
         small = replace(fit, split=fewer)
-        rows = self._prepare_rows(data, small.split)
+        # What is fitted on a part of the rows may fail where that of all of them does not.
+        rows = _take_few(self._prepare_rows(data, fit.split), few, 1)
         model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         clock, batches = _Clock(), Minibatches(rows, small, model)
         with reading(batches):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.array_types import to_dense
+from hpsearch.core.array_types import is_sparse
 from hpsearch.core.arrays import (
     Array,
     Inputs,
@@ -229,10 +229,10 @@ def _check_as_read_of(name: str, x: Any) -> Any:
             check_numbers(_name_input(name), rows)
         return x
 
-    def check(rows: Any) -> Array:
-        dense = to_dense(rows)
-        check_numbers(_name_input(name), dense)
-        return dense
+    def check(rows: Any) -> Any:
+        # Sparse ones stay so, and are dense where a minibatch is taken: 0 is what they do not hold.
+        check_numbers(_name_input(name), rows.data if is_sparse(rows) else rows)
+        return rows
 
     return x.map(check)
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch import Data, Task
 from hpsearch.baselines import SeasonalValue, check_given, choose_baselines
-from hpsearch.baselines.inputs import count_tokens
+from hpsearch.baselines.inputs import count_tokens, describe_rows
 from hpsearch.baselines.seasons import find_earlier_rows, guess_season
 from hpsearch.core.errors import StudyError
 
@@ -227,3 +228,17 @@ def test_a_season_longer_than_the_series_is_no_baseline():
     assert notes(day, "mse", given) == [
         "baseline season is left out: a season has 24 rows, and the data 24"
     ]
+
+
+@pytest.mark.parametrize("most", [255, 90_000, 5_000_000])
+def test_large_whole_numbers_are_of_a_table_and_few_words_are_counted(most):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 9, (40, 12))
+    x[3, 4] = most
+    task = Task("t", Data(x, np.arange(40) % 2), loss="binary_crossentropy", metric="accuracy")
+    form = describe_rows(task, task.load())
+    assert form.is_text == (most == 90_000)
+    if form.is_text:
+        counted = form.preprocess[0].transform(x)
+        assert scipy.sparse.issparse(counted)
+        assert counted.shape == (40, 50_000)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -183,6 +184,20 @@ def test_texts_whatever_the_study_does_with_them():
         folds, lambda a, b: model.fit(texts[a], Y[a]).score(texts[b], Y[b])
     )
     assert list(found) == ["majority class", "TF-IDF, linear"]
+
+
+def test_words_stay_sparse(monkeypatch):
+    """Dense, most rows of many words would be left out, and the rest learned slowly."""
+    seen, fit = [], LogisticRegression.fit
+
+    def watched(self, x, y, *more, **options):
+        seen.append(scipy.sparse.issparse(x))
+        return fit(self, x, y, *more, **options)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    task = Task("t", Data(TEXTS, Y), loss=CROSS, metric="accuracy", preprocess=TfidfVectorizer())
+    values(study_of(task))
+    assert seen == [True] * 3
 
 
 def test_numbers_of_words():

@@ -9,7 +9,7 @@ from hpsearch import Data, Task
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, parse_metric
 from hpsearch.core.row_scores import make_score_measure
-from hpsearch.core.scores import compute_score
+from hpsearch.core.scores import check_computable, compute_score
 
 X = np.zeros((6, 2))
 CLASSES = np.array([0, 1, 2, 0, 1, 2])
@@ -254,3 +254,13 @@ def test_scores_of_probabilities_are_defined_where_rows_lack_a_class(name):
         assert found == pytest.approx(-((likely - np.eye(3)[y]) ** 2).sum(axis=1).mean())
     else:
         assert found == (likely[np.arange(40), y] > likely.min(axis=1)).mean()
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_a_metric_is_tried_on_rows_of_each_class(one_hot):
+    """Whatever their order, and however few a class has."""
+    alternating, rare = np.arange(60_000) % 3, np.zeros(60_000, int)
+    rare[7], rare[41] = 1, 2
+    for y in (alternating, rare):
+        rows = np.eye(3)[y] if one_hot else y
+        check_computable(made(metric="roc_auc_ovr").objective, "multiclass", rows, 3, False)

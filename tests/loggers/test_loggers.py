@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,17 @@ def test_a_tool_that_hangs_is_not_waited_for_beyond_the_hours(monkeypatch):
     closing.join(15.0)
     assert not closing.is_alive()  # else it waits for a minute
     assert ["is too slow" in line for line in said] == [True]
+    gate.set()
+
+
+def test_a_second_ctrl_c_waits_for_no_tool():
+    gate = threading.Event()
+    sender, _ = make_sender(Recorder(gate=gate))
+    sender.begin(SEARCH, {0: TRIAL}.get)
+    closing = threading.Thread(target=partial(sender.close, at_once=True))
+    closing.start()
+    closing.join(15.0)
+    assert not closing.is_alive()
     gate.set()
 
 

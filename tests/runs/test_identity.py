@@ -28,6 +28,7 @@ def test_settings_that_no_other_process_can_compare_are_refused(preprocess):
     study = Study(task=task, space=Space(rate=Float(0, 1)), build=lambda spec, rate: None, name="s")
     with pytest.raises(StudyError, match="preprocess= has settings that cannot be compared with a"):
         make_search_record(study, None, FACTS, "")
+    assert make_search_record(study, None, FACTS, "", is_kept=False)  # nobody will ask
     study = Study(
         task=Task("t", data, loss="binary_crossentropy", preprocess=PCA(2, random_state=0)),
         space=study.space,

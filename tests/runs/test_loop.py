@@ -233,6 +233,16 @@ def test_a_search_goes_on_with_tighter_limits_wherever_it_was_killed(wide, narro
         assert len(whole) <= len(events) <= len(wide_events)
 
 
+@pytest.mark.parametrize("trials", [4, 6, 8])
+def test_a_batch_that_was_cut_off_is_none_beyond_a_smaller_number_of_trials(trials):
+    """The run hears that the search is done, and so may repeat and end."""
+    with pytest.raises(Killed):  # 8 of 12 told, and the third batch asked for
+        go(Bayes(trials=40, epochs=2), work=side_by_side, together=4, kill_after=20)
+    events = go(Bayes(trials=trials, epochs=2), work=side_by_side, together=4)
+    assert isinstance(events[-1], AskedEvent)
+    assert events[-1].answer is Pause.DONE
+
+
 def test_an_observation_is_of_the_epochs_since_the_parent():
     folds = (Curve((0.5, 0.6, 0.7), (0.1, 0.2, 0.3)), Curve((0.7, 0.8, 0.9), (0.3, 0.4, 0.5)))
     outcome = Outcome(Score(0.4, None, 3, folds), None, 2.0, 9)

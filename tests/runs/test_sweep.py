@@ -159,6 +159,21 @@ def test_what_cannot_be_honoured_is_refused_in_one_line(
     assert not (tmp_path / ".hpsearch").exists()
 
 
+def test_files_of_one_name_may_name_their_studies(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        text = SHORT.replace("study = Study(", f'study = Study(name="{folder}",')
+        (tmp_path / folder / "study.py").write_text(text)
+    files = [tmp_path / folder / "study.py" for folder in ("one", "two")]
+    studies = sweep_studies.make_sweep_studies(files, None)
+    assert [each.label for each in studies] == ["one/study", "two/study"]
+    sweep_studies.check_studies(studies)
+    files[1].write_text(SHORT)
+    files[0].write_text(SHORT)
+    with pytest.raises(StudyError, match="are both named study"):
+        sweep_studies.check_studies(studies)
+
+
 def test_two_studies_of_one_name_are_refused_once_they_are_loaded(tmp_path):
     named = SHORT.replace("study = Study(", 'study = Study(name="same",')
     begun = Sweep(tmp_path, {"a": named, "b": named}, ("--devices", "cpu"))

@@ -119,6 +119,14 @@ def test_what_is_left_is_told_by_epochs_and_by_trials(store):
     assert estimate_seconds_left(watched, watched.run.began + 1.0) is None
 
 
+def test_a_least_number_of_trials_tells_nothing_of_what_is_left(store):
+    """As of `Auto`, which makes many more trials than full trainings."""
+    watched, *_ = begun(store, plan=Plan(1, 27, 27, complete=False, most_epochs=27))
+    watched.refresh()
+    low, high = estimate_seconds_left(watched, watched.run.began + 7.0)
+    assert (low, high) == (pytest.approx((27 - 3.5) / 3.5 * 7), pytest.approx((27 - 3.5) / 3.5 * 7))
+
+
 @pytest.mark.parametrize("width", [40, 120])
 def test_the_picture_fits_its_window(store, width):
     watched, *_ = begun(store)

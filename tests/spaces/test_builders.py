@@ -26,6 +26,8 @@ WORDS = ModelSpec((12,), 1, "sigmoid", "binary_crossentropy", ["accuracy"])
         (mlp.model(), ROWS, {"layers": 2, "units_1": 8, "units_2": 0}, "units_2 must be a whole"),
         (mlp.model(), ROWS, {"layers": 0, "units": 8}, "layers must be a whole number"),
         (mlp.model(), ROWS, {"units": 8, "layers": 2, "funnel": -0.5}, "funnel must be a number"),
+        (mlp.model(), ROWS, {"layers": 1, "units_1": 8, "units": 99}, "units"),
+        (mlp.model(), ROWS, {"layers": 1, "units_1": 8, "funnel": 0.5}, "funnel"),
         (mlp.model((4,)), ROWS, {"dropout": 1.0}, "dropout must be .* below 1, got 1.0"),
         (mlp.model((4,)), ROWS, {"l2": -0.1}, "l2 must be a number, 0 or more"),
         (mlp.model((4,)), ROWS, {"learning_rate": 0.0}, "learning_rate must be a number, above 0"),

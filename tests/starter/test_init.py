@@ -108,7 +108,7 @@ def test_a_number_stays_in_its_own_unit_and_is_scaled_in_the_folds(table, descri
     assert said["notes"] == [
         "2 of 60 rows are left out: they have no 'y'",
         "'x' alone predicts 'y': is it known before 'y' is?",
-        "cells that count as missing: 'none'",
+        "'none' counts as missing in 'y'",
     ]
     task = load_study(Path("studies/data.py"), Overrides()).task
     data = task.load()

@@ -95,7 +95,7 @@ def test_cells_that_are_no_times_are_told_and_others_are_refused():
     frame["when"] = pd.date_range("2024-01-01", periods=60).strftime("%d.%m.%Y")
     frame.loc[5, "when"] = "soon"
     found, data = write_study(frame, "y")
-    assert found.missing == ("soon",)
+    assert found.missing == {"when": ("soon",)}
     assert found.structure.time == "when"
     assert data.rows + len(data.y_test) == 59  # a row without a time has no place
     frame.loc[7, "when"] = "later"

@@ -153,8 +153,8 @@ def houses(rng):
     frame["price"] = np.exp(1.2 * y).round(2)
     return Table(
         frame, "price", noticed={"many_values": ["street"], "numbers": ["area", "rooms"]},
-        notes=("'price' is skewed", "'street': many values", "'area': skewed", "missing: 'not known'"),
-        code=("FeatureHasher(buckets", "SKEWED = [", 'missing=["not known"]', "add_indicator=True"),
+        notes=("'price' is skewed", "'street': many values", "'area': skewed", "'not known' counts as missing in 'rooms'"),
+        code=("FeatureHasher(buckets", "SKEWED = [", 'missing={"rooms": ["not known"]}', "add_indicator=True"),
     )  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.preprocessing import OneHotEncoder
 
 from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core.errors import BuildError, HpsearchError
@@ -701,6 +703,17 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     assert sizes[-1] == 2
 
 
+def test_a_batch_goes_on_when_the_fold_with_the_most_rows_ends_first():
+    """The others then have a program of fewer steps."""
+    rows = np.arange(330)
+    splits = [Split(rows[:n], rows[n : n + 40]) for n in (60, 70, 80, 90, 290)]
+    fits = [member(n, splits=[split], epochs=8) for n, split in enumerate(splits)]
+    fits[-1] = replace(fits[-1], params={**fits[-1].params, "learning_rate": 1e-9}, patience=1)
+    expected, bound = train_by_fit(fits)
+    assert len(expected[4].validation) < 5
+    assert loss_difference(dict(gang(chunk=2).train(fits, DATA)), expected) < bound
+
+
 def test_where_not_all_end_before_the_deadline_the_first_ones_do(monkeypatch, tmp_path):
     """And the others go on afterwards: each ends as it does where there is no deadline, bit for bit."""
     from hpsearch.training.batched import run
@@ -1046,6 +1059,20 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
         member.chain = object()
         families.assign_members([member])
     assert len(families) == len(families._structures) == 3
+
+
+def test_a_timing_by_fit_prepares_all_training_rows():
+    """A category that the first minibatches lack is one of the whole fold's."""
+    x = pd.DataFrame({"tree": np.where(np.arange(400) < 300, "oak", "elm")})
+    data = Data(x, np.arange(400) % 2)
+    task = Task(
+        "t", data, loss="binary_crossentropy", preprocess=OneHotEncoder(sparse_output=False)
+    )
+    split = Split(np.arange(350), np.arange(350, 400))
+    fit = member(0, splits=[split], build=mlp.model(hidden=(4,)), params={"batch_size": 8})
+    before, of_epoch = by_fit(task).measure_seconds(fit, data)
+    assert before > 0
+    assert of_epoch > 0
 
 
 def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):

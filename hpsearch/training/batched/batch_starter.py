@@ -109,14 +109,17 @@ class BatchStarter:
             return size, run
 
         # Try a quarter as many, as long as that is faster.
-        while smaller := min(seconds) // 4:
-            smaller_run = self.start_batch(template, members[:smaller], data)
-            seconds[smaller] = epochs * smaller_run.measure_epoch_seconds() / smaller
-            if seconds[smaller] > 0.9 * min(seconds.values()):
-                break
-        if not self.strict:
-            before, of_epoch = FitTrainer(self.task).measure_seconds(members[0].fit, data)
-            seconds[0] = before + epochs * of_epoch
+        try:
+            while smaller := min(seconds) // 4:
+                smaller_run = self.start_batch(template, members[:smaller], data)
+                seconds[smaller] = epochs * smaller_run.measure_epoch_seconds() / smaller
+                if seconds[smaller] > 0.9 * min(seconds.values()):
+                    break
+            if not self.strict:
+                before, of_epoch = FitTrainer(self.task).measure_seconds(members[0].fit, data)
+                seconds[0] = before + epochs * of_epoch
+        except Exception as error:  # a timing fails no trial: what was measured decides
+            log.info("no more was measured: %s", first_line(error))
         best = min(seconds, key=lambda size: seconds[size])
         log.info(
             "seconds of a model, by the number of models side by side: %s",

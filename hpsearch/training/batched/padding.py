@@ -111,6 +111,10 @@ def parse_chain(model: Any) -> DenseChain | None:
     if len(dense) < 2 or model.inputs[0] is not layers[0].input:
         return None
     *hidden, last = dense
+    # Its kernel is padded too, and a penalty of Keras's own may divide by its shape.
+    of_output = layers[last].kernel_regularizer, layers[last].bias_regularizer
+    if not all(map(_is_known_penalty, of_output)):
+        return None
     blocks = [layers[begin:end] for begin, end in pairwise(dense)]
     if not all(_can_be_widened(block) for block in blocks):
         return None

@@ -141,6 +141,7 @@ class BatchRun:
         self._running = list(members)
         self._program, self._table = self._get_program(members)
         self._epoch_seconds = self._program.epoch_seconds
+        self._orders.clear()  # they have the shape of another program's minibatches
         waited = time.perf_counter() - start
         for member in members:
             member.compile_seconds += waited / len(members)

@@ -109,11 +109,14 @@ class TemplateRegistry:
         self, members: Iterable[BatchMember]
     ) -> list[tuple[Template, list[BatchMember]]]:
         """Group members by template; those that are trained soonest come first."""
-        # Members of one structure and minibatch size.
+        # Members of one structure and minibatch size; where rows act on each other, also of as many
+        # rows to validate on, since filled up ones would act on them.
         alike: dict[Hashable, list[BatchMember]] = {}
         for member in members:
-            structure = member.describe_structure()
-            alike.setdefault((structure, member.batch_size), []).append(member)
+            key: Hashable = member.describe_structure(), member.batch_size
+            if why_rows_mix(member.model) is not None:
+                key = key, len(member.fit.split.validation), member.rows
+            alike.setdefault(key, []).append(member)
 
         # Families of these groups: chains that one wide network can hold.
         families: dict[Hashable, dict[Hashable, list[BatchMember]]] = {}

@@ -41,6 +41,7 @@ class CallbackStates:
         self._callbacks = list(callbacks)
         self._names = [type(callback).__qualname__ for callback in callbacks]
         self._at_begin: list[dict[str, Any]] = []
+        self._restored: list[set[str]] = [set() for _ in self._callbacks]
         self._alive: list[Any] = []  # an object that is gone could lend its id to another
 
     def begin(self, kept: KeptCallbacks | None) -> bool:
@@ -56,11 +57,13 @@ class CallbackStates:
             return True
         if kept.names != self._names:
             return False
-        for callback, encoded in zip(self._callbacks, kept.states, strict=True):
+        restored = zip(self._callbacks, kept.states, self._restored, strict=True)
+        for callback, encoded, names in restored:
             state = _decode(encoded, kept.arrays)
             if _own_methods(callback):
                 callback.set_state(state)
                 continue
+            names.update(state)
             for name, value in state.items():
                 if not callable(getattr(type(callback), name, None)):  # never a method's place
                     vars(callback)[name] = value
@@ -69,14 +72,16 @@ class CallbackStates:
     def collect(self) -> KeptCallbacks:
         """The states now. Raises BuildError where one cannot be kept."""
         kept = KeptCallbacks(self._names, [])
-        for callback, at_begin in zip(self._callbacks, self._at_begin, strict=True):
+        begun = zip(self._callbacks, self._at_begin, self._restored, strict=True)
+        for callback, at_begin, restored in begun:
             if _own_methods(callback):
                 kept.states.append(_encode_own_state(callback, kept.arrays))
                 continue
             changed = {
                 name: value
                 for name, value in _attributes(callback)
-                if at_begin.get(name) != _describe(value, callback)
+                # In a later phase the callbacks begin with what an earlier one left.
+                if name in restored or at_begin.get(name) != _describe(value, callback)
             }
             of_keras = _names_of_keras(type(callback))
             state = {}

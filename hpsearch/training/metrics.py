@@ -132,8 +132,10 @@ def _make_keras_measure(task: Task, name: str) -> Measure:
             return math.nan  # where Keras has 0, which would be the best error there is
         shape = predicted.shape[1:]
         if shape not in found:
-            inputs = keras.Input(shape)
-            model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+            # In full precision whatever the models' policy: predictions are.
+            dtype = keras.config.floatx()
+            inputs = keras.Input(shape, dtype=dtype)
+            model = keras.Model(inputs, keras.layers.Activation("linear", dtype=dtype)(inputs))
             model.compile(loss=task.loss, weighted_metrics=_make_metric(task, name))
             found[shape] = model
         if weights is not None:  # a weight for each loss, also where a row has several

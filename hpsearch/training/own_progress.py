@@ -84,8 +84,8 @@ class FitProgress:
             return given
         state, curves = self.saved
         try:
+            state.write_files(self.folder)  # first: it may fail, and nothing is filled then
             found = state.to_value() if given is None else state.fill(given)
-            state.write_files(self.folder)
         except BuildError as error:
             raise self._stop(error) from None
         except (UnusableError, OSError) as error:

@@ -96,8 +96,9 @@ def _make_tensorflow_step(loss: Callable[..., Any], optimizer: Any, weights: lis
     def step(*arrays: Any) -> Any:
         with tf.GradientTape() as tape:
             value = loss(*arrays)
-        _check_value(value)
-        gradients = tape.gradient(value, [weight.value for weight in weights])
+            _check_value(value)
+            scaled = optimizer.scale_loss(value)  # as the optimizer unscales gradients
+        gradients = tape.gradient(scaled, [weight.value for weight in weights])
         if all(gradient is None for gradient in gradients):
             raise _unread_error()
         optimizer.apply(gradients, weights)
@@ -112,17 +113,19 @@ def _make_jax_step(loss: Callable[..., Any], optimizer: Any, weights: list[Any])
 
     others: list[Any] | None = None  # known once the loss was called
 
-    def compute_loss(values: Any, other_values: Any, arrays: Any) -> Any:
+    def compute_loss(values: Any, other_values: Any, slots: Any, arrays: Any) -> Any:
         assert others is not None
-        mapping = [*zip(weights, values, strict=True), *zip(others, other_values, strict=True)]
+        known = *zip(weights, values, strict=True), *zip(others, other_values, strict=True)
+        mapping = [*known, *zip(optimizer.variables, slots, strict=True)]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             value = loss(*arrays)
-        return value, [scope.get_current_value(variable) for variable in others]
+            scaled = optimizer.scale_loss(value)  # as the optimizer unscales gradients
+        return scaled, (value, [scope.get_current_value(variable) for variable in others])
 
     @jax.jit  # type: ignore[untyped-decorator]
     def compute_step(values: Any, other_values: Any, slots: Any, arrays: Any) -> Any:
         find = jax.value_and_grad(compute_loss, has_aux=True)
-        (value, other_values), gradients = find(values, other_values, arrays)
+        (_, (value, other_values)), gradients = find(values, other_values, slots, arrays)
         values, slots = optimizer.stateless_apply(slots, gradients, values)
         return value, (values, other_values, slots)
 

@@ -35,6 +35,7 @@ class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, batches: TrainBatches) -> None:
         super().__init__()
         self._batches, self._steps, self._ends_epoch = batches, 0, False
+        self._is_stopped = False  # by another callback, in the midst of an epoch
 
     def set_params(self, params: dict[str, Any]) -> None:
         batches = self._batches
@@ -42,10 +43,10 @@ class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
         super().set_params(params)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._steps = 0
+        self._steps, self._is_stopped = 0, False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._steps = batch + 1
+        self._steps, self._is_stopped = batch + 1, bool(self.model.stop_training)
         is_last = self._steps == self._batches.total
         if is_last and not self.model.stop_training and keras.backend.backend() == "tensorflow":
             self.model.stop_training = self._ends_epoch = True
@@ -56,7 +57,7 @@ class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         wanted = self._batches.streams.steps
-        if self._steps < (wanted or 1):
+        if self._steps < (wanted or 1) and not self._is_stopped:
             raise DataError(
                 f"train ended after {self._steps:,} batches in epoch {epoch + 1}"
                 + (f", and Data.streams says steps={wanted:,}" if wanted else "")

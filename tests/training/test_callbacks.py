@@ -508,3 +508,28 @@ def test_what_checkpoints_do_already_is_left_out_and_said(caplog, tmp_path):
     for _ in range(2):
         probe(lambda trial: [callbacks.BackupAndRestore(tmp_path)])
     assert caplog.text.count("BackupAndRestore is left out") == 1
+
+
+def test_what_a_callback_keeps_from_one_phase_to_the_next_is_kept_on():
+    """In the next phase it begins with what the last one left, and need not change it again."""
+    import keras
+
+    class Watch(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.best, self.epochs = None, 0
+
+    watch = Watch()
+    from hpsearch.training.callback_state import CallbackStates
+
+    first = CallbackStates([watch])
+    first.begin(None)
+    watch.best, watch.epochs = 0.1, 3
+    kept = first.collect()
+    second = CallbackStates([watch])
+    assert second.begin(kept)
+    watch.epochs = 4
+    fresh = Watch()
+    again = CallbackStates([fresh])
+    assert again.begin(second.collect())
+    assert (fresh.best, fresh.epochs) == (0.1, 4)

@@ -154,3 +154,21 @@ def test_a_loss_that_is_no_number_is_refused(returned):
     step = make_training_step(loss, keras.optimizers.SGD(), model)
     with pytest.raises(BuildError, match="must return one number"):
         step(X, Y)
+
+
+@pytest.mark.parametrize("scaling", ["none", "a factor", "dynamic"])
+def test_a_loss_is_scaled_where_the_optimizer_unscales_gradients(scaling):
+    model = make_model()
+    import keras
+
+    factor = 1024.0 if scaling == "a factor" else None
+    optimizer = keras.optimizers.SGD(0.1, loss_scale_factor=factor)
+    if scaling == "dynamic":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    step = make_training_step(squared_error(model), optimizer, model)
+    for _ in range(2):
+        weights, bias = (np.asarray(each) for each in model.trainable_variables)
+        errors = X @ weights + bias - Y
+        assert float(step(X, Y)) == pytest.approx(float(np.mean(errors**2)), rel=1e-5)
+        after = np.asarray(model.trainable_variables[0])
+        assert np.allclose(after, weights - 0.2 * X.T @ errors / len(X), atol=1e-5)

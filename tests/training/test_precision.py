@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpsearch import KFold
+from hpsearch import Data, KFold, Task
 from hpsearch.tasks import digits
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
@@ -145,3 +145,18 @@ def test_the_global_policy_holds_and_a_kept_model_predicts(policy, tmp_path):
     loaded = kept.load(tmp_path / "kept")
     (got,) = loaded.predict_each(loaded.prepare_inputs(DATA.x[one.split.validation]))
     assert np.allclose(wanted, got, atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_metrics_of_predictions_are_computed_in_full_precision(policy):
+    from hpsearch.training import metrics
+
+    predicted, y = np.array([[100_300.0], [501.3]], np.float32), np.array([[100_000.0], [500.0]])
+    task = Task("t", Data(np.zeros((2, 1)), y), "mse", "mae", weighted_metrics=True)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        found = metrics._make_keras_measure(task, "mae")(predicted, y.astype("float32"))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert found == pytest.approx(150.65, rel=1e-5)

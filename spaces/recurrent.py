@@ -147,7 +147,8 @@ def _recurrent(kind: str) -> Callable[[Any, dict[str, Any]], Any]:
 def _convolutions(x: Any, params: dict[str, Any]) -> Any:
     """Convolutions, each with a pooling that halves the steps as long as that is possible.
 
-    What is left of the steps goes on in their order: a forecast needs to know which came last.
+    What is left of the steps goes on in their order: a forecast needs to know which came last. Of an
+    odd number of them the last one goes on by itself.
     """
     import keras
 
@@ -155,7 +156,7 @@ def _convolutions(x: Any, params: dict[str, Any]) -> Any:
     for _ in range(checks.whole(params, "layers", 2)):
         x = _convolve(x, params, padding="same")
         if x.shape[1] >= 2:
-            x = keras.layers.MaxPooling1D()(x)
+            x = keras.layers.MaxPooling1D(padding="same")(x)
         x = keras.layers.SpatialDropout1D(rate)(x) if rate else x
     return keras.layers.Flatten()(x)
 

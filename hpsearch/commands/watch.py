@@ -88,7 +88,9 @@ def _refresh_lines(watched: SearchMonitor) -> Iterator[str]:
         yield join_parts(
             f"{format_tick(number, planned)} trial {ended.trial}",
             format_result(watched.search.measure, ended.value, ended.se, ended.failure),
-            format_best(ended.trial, best.trial, best.value) if best and best.value else "",
+            ""
+            if best is None or best.value is None
+            else format_best(ended.trial, best.trial, best.value),
             f"{ended.seconds:.1f} s",
             point_text(ended.params),
         )

@@ -16,7 +16,7 @@ from hpsearch.core.trial import Curve, Observation
 from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import trial_error
-from hpsearch.doctor.ranges import study_line, widen
+from hpsearch.doctor.ranges import list_deciding, study_line, widen
 from hpsearch.doctor.surface import Array, normal_scores
 from hpsearch.searchers.grow import ENLARGES, WEAKENS, explain_overfitting
 
@@ -81,7 +81,9 @@ def find_underfitting(evidence: SearchEvidence) -> list[Finding]:
     # Against the error of a value, not of a difference: all may gain alike, and next to nothing.
     of_best = evidence.ranking[0].se or 0.0
     least = max(of_best, error or 0.0)
-    rising = [gain for each in curves if (gain := _late_gain(each, least)) > 0]
+    # What patience stopped had no more to gain.
+    whole = [each for each in curves if len(each.own) >= evidence.full_epochs]
+    rising = [gain for each in whole if (gain := _late_gain(each, least)) > 0]
     if len(rising) >= _NEARLY_ALL * len(curves):
         epochs = evidence.full_epochs
         gain = statistics.median(rising)
@@ -125,7 +127,9 @@ def _find_small_models(
     lines = [
         study_line(name, wider)
         for name in evidence.space
-        if ENLARGES.search(name) and (wider := widen(name, evidence.space[name], "high"))
+        if ENLARGES.search(name)
+        and name not in list_deciding(evidence.space)
+        and (wider := widen(name, evidence.space[name], "high"))
     ]
     return [
         Finding(
@@ -195,7 +199,7 @@ def _unchosen_curves(evidence: SearchEvidence) -> list[list[float]]:
 
 def _curves_in_full(evidence: SearchEvidence) -> list[MeanCurves]:
     """The curves of the better half of the ranking, as far as they were trained in full."""
-    better = [row.trial for row in evidence.ranking if row.epochs >= evidence.full_epochs]
+    better = [row.trial for row in evidence.ranking if evidence.is_full(row)]
     chosen = better[: max(_FEWEST, len(better) // 2)]
     found = [_mean_curves(evidence, evidence.curves.get(trial, ())) for trial in chosen]
     return [
@@ -252,7 +256,9 @@ def _regularize(evidence: SearchEvidence) -> tuple[str, str]:
         line = f"dropout={range_text(Float(0.0, 0.5))}"
         return "give the space what regularizes, if the builder takes it", line
     for name in space:
-        if ENLARGES.search(name) and (wider := widen(name, space[name], "low")):
+        if name in list_deciding(space) or not ENLARGES.search(name):
+            continue
+        if wider := widen(name, space[name], "low"):
             return "let the space have smaller networks", study_line(name, wider)
     return "stop where validation is best", f"patience={max(3, evidence.full_epochs // 10)}"
 

@@ -105,12 +105,18 @@ class SearchEvidence:
     @cached_property
     def best(self) -> list[RankedTrial]:
         """The best trials: a tenth of the ranking, at least five; those trained longest first."""
-        if not self.ranking:
-            return []
-        most = max(row.epochs for row in self.ranking)
-        # Rungs keep the best: with fewer epochs, a trial was left behind.
-        order = sorted(self.ranking, key=lambda row: row.epochs < most)
+        # Rungs keep the best: asked for fewer epochs, a trial was left behind. One that patience
+        # stopped was not.
+        order = sorted(self.ranking, key=lambda row: not self.is_full(row))
         return order[: max(_BEST, len(order) // 10)]
+
+    @cached_property
+    def _asked_epochs(self) -> dict[int, int]:
+        return {trial.trial: trial.asked_epochs for trial in self.trials}
+
+    def is_full(self, row: RankedTrial) -> bool:
+        """Whether a ranked trial was trained in full, or as far as its patience went."""
+        return self._asked_epochs.get(row.trial, row.epochs) >= self.full_epochs
 
     @cached_property
     def full_epochs(self) -> int:
@@ -119,8 +125,8 @@ class SearchEvidence:
 
     @cached_property
     def full(self) -> list[TrialFacts]:
-        """The complete trials that were trained in full, the first to end first."""
-        return [trial for trial in self.complete if trial.epochs >= self.full_epochs]
+        """The complete trials that were asked for in full, the first to end first."""
+        return [trial for trial in self.complete if trial.asked_epochs >= self.full_epochs]
 
     def command(self, name: str, **options: Any) -> str:
         """The command `run` or `refit` on its study, with these options."""

@@ -11,7 +11,7 @@ from hpsearch.core.parameters import Choice, short_text, typed_key
 from hpsearch.core.space import Space
 from hpsearch.doctor.evidence import SearchEvidence, TrialFacts
 from hpsearch.doctor.findings import Finding
-from hpsearch.doctor.ranges import Side, cut, replace_options, study_line
+from hpsearch.doctor.ranges import Side, cut, list_deciding, replace_options, study_line
 from hpsearch.doctor.surface import Parameter, ordered_options, position
 from hpsearch.store.command_text import command_text
 
@@ -116,10 +116,11 @@ def _find_region(
         there = [trial for trial in begun if name in trial.params]
         parts = _list_parts(name, parameter, there)
         tests += len(parts)
+        is_deciding = name in list_deciding(space)
         for text, inside, line in parts:
             hits = sum(trial.trial in failing for trial in inside)
             p = _chance(len(begun), len(failing), len(inside), hits)
-            found.append(Region(text, len(inside), hits, p, line))
+            found.append(Region(text, len(inside), hits, p, "" if is_deciding else line))
     best = min(found, key=lambda region: (region.p, region.text), default=None)
     if best is None or best.p * tests > _LEVEL:
         return None

@@ -79,4 +79,6 @@ def _repeat_folds(label: str, times: int) -> str:
     if not isinstance(made, KFold) or not made.shuffle:
         return ""
     repeats = max(2, min(_MOST_REPEATS, made.repeats * times))
+    if repeats <= made.repeats:
+        return ""
     return f"evaluator={shorten_label(replace(made, repeats=repeats).label)}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hpsearch.core.errors import SpaceError
 from hpsearch.core.parameters import Choice, Float, Int, range_text
+from hpsearch.core.space import Space
 from hpsearch.doctor.surface import Parameter, ordered_options
 
 Side = Literal["low", "high"]
@@ -15,8 +16,17 @@ Side = Literal["low", "high"]
 # Of numbers by these names, 1 is a limit: a share of units, or of the past. So there is a most.
 _SHARES = (
     (re.compile(r"drop", re.IGNORECASE), 0.8),
-    (re.compile(r"momentum|beta|rho\b", re.IGNORECASE), 0.99),
+    (re.compile(r"momentum|beta|rho\b|^warmup$", re.IGNORECASE), 0.99),
+    (re.compile(r"share|^decay$", re.IGNORECASE), 1.0),
 )
+
+
+def list_deciding(space: Space) -> set[str]:
+    """The parameters by which others exist.
+
+    Their ranges are written twice, in the conditions too, so that no line alone changes them.
+    """
+    return {parent for name in space for parent in space.conditions(name)}
 
 
 def study_line(name: str, parameter: Parameter) -> str:
@@ -42,7 +52,7 @@ def widen(name: str, parameter: Parameter, side: Side) -> Parameter | None:
     (16, 32, 64, 128)
     """
     if isinstance(parameter, Choice):
-        return _extend_options(parameter, side)
+        return _extend_options(name, parameter, side)
     end = _next_end(name, parameter, side)
     if end == getattr(parameter, side):
         return None
@@ -68,7 +78,7 @@ def _next_end(name: str, parameter: Float | Int, side: Side) -> float:
             end = low - math.floor((low - least) / step + 1e-9) * step if step else least
     if whole:
         return max(int(end), 1) if low >= 1 else int(end)
-    most = next((share for names, share in _SHARES if names.search(name)), None)
+    most = _find_most(name)
     if side == "high" and most is not None and 0 <= low and high < 1 and end > most:
         steps = parameter.step
         end = most if steps is None else high + math.floor((most - high) / steps) * steps
@@ -76,7 +86,12 @@ def _next_end(name: str, parameter: Float | Int, side: Side) -> float:
     return float(f"{end:.6g}")
 
 
-def _extend_options(parameter: Choice, side: Side) -> Parameter | None:
+def _find_most(name: str) -> float | None:
+    """The most that a number of this name can be; None where it has no such limit."""
+    return next((share for names, share in _SHARES if names.search(name)), None)
+
+
+def _extend_options(name: str, parameter: Choice, side: Side) -> Parameter | None:
     """The options of numbers with one more, by their ratio where that is the same, else distance."""
     options: list[Any] | None = ordered_options(parameter)
     if options is None:
@@ -91,7 +106,10 @@ def _extend_options(parameter: Choice, side: Side) -> Parameter | None:
         if new != int(new):
             return None
         new = int(new)
-    if new <= 0 < options[0] or new in options:
+    most = _find_most(name)
+    if side == "high" and most is not None and 0 <= options[0] and options[-1] < 1:
+        new = min(new, most)
+    if new <= 0 < options[0] or new < 0 <= options[0] or new in options:
         return None
     return replace_options(parameter, [new, *options] if side == "low" else [*options, new])
 

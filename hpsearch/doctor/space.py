@@ -10,7 +10,7 @@ from hpsearch.core.space import Params
 from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import trial_error
-from hpsearch.doctor.ranges import Side, study_line, widen
+from hpsearch.doctor.ranges import Side, list_deciding, study_line, widen
 from hpsearch.doctor.surface import (
     Array,
     Parameter,
@@ -94,8 +94,10 @@ def _find_edge(
         f"the best lie at the {upper} end of {name}: {outside} of the best {len(places)} trials "
         f"(the middle one at {short_text(middle)}), and values still improve towards that end",
         {"best": len(places), "at_edge": outside, "chance": chance, "slope_t": t},
-        "widen the range in the study",
-        study_line(name, wider),
+        "widen the range in the study, and the conditions of what depends on it"
+        if name in list_deciding(evidence.space)
+        else "widen the range in the study",
+        "" if name in list_deciding(evidence.space) else study_line(name, wider),
     )
 
 
@@ -118,7 +120,7 @@ def find_idle_parameters(evidence: SearchEvidence) -> list[Finding]:
     if not surface.is_known:
         return []
     luck = _share_of_luck(losses, error)
-    deciding = {parent for name in evidence.space for parent in evidence.space.conditions(name)}
+    deciding = list_deciding(evidence.space)
     effects = {name: surface.effect(name) for name in surface.names}
     # Where nothing is seen to have an effect, that says nothing of one parameter.
     if not any(effect and effect.p < _LEVEL for effect in effects.values()):

@@ -59,8 +59,10 @@ def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> 
         picks = (draws.integers(len(made), size=len(made)) for _ in range(samples))
         again = [_ped_anova([made[i] for i in pick], direction) for pick in picks]
     gc.collect()  # Optuna's studies hold some ten thousand trials in reference cycles
-    frame = pd.DataFrame({"importance": whole}).reindex(names).fillna(0.0)
-    frame["error"] = pd.DataFrame(again).reindex(columns=names).fillna(0.0).std()
+    # Early versions of Optuna assess only parameters that all trials have; others are not known.
+    assessed = [name for name in names if name in whole]
+    frame = pd.DataFrame({"importance": whole}).reindex(assessed)
+    frame["error"] = pd.DataFrame(again).reindex(columns=assessed).fillna(0.0).std()
     return frame.rename_axis("parameter").sort_values("importance", ascending=False, kind="stable")
 
 

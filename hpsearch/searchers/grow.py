@@ -24,7 +24,11 @@ from hpsearch.searchers.base import FixedTrialsOptions, NonContinuingSearch, Sea
 log = logging.getLogger(__name__)
 
 _MOST_STEPS = 1000
-WEAKENS = re.compile(r"drop|decay|noise|regular|penalty|(^|_)l[12]($|_)", re.IGNORECASE)
+# Not the numbers of learning rate schedules (`spaces.schedules`), of which some are named alike.
+WEAKENS = re.compile(
+    r"^(?!(decay|drops|first_drop|drop_to)$).*(drop|decay|noise|regular|penalty|(^|_)l[12]($|_))",
+    re.IGNORECASE,
+)
 ENLARGES = re.compile(
     r"layer|depth|block|unit|width|neuron|hidden|filter|funnel|embed|(^|_)dim", re.IGNORECASE
 )

@@ -357,7 +357,7 @@ def test_minibatch_sizes_share_no_program_where_rows_act_on_each_other():
 
     assert limits(mlp.model(hidden=(12,))) == ()
     assert limits(mlp.model(hidden=(12,)), order_seed=3) == (32, True)
-    assert limits(own_layer) == (32,)
+    assert limits(own_layer) == (32, 220, 110)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
@@ -467,6 +467,29 @@ def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
     why = why_not_batchable(building.build_model(build, spec, {}, seed=0))
     assert "a layer RandomZoom (its supports_jit is False)" in why
     assert "--backend tensorflow" in why
+
+
+def test_layers_with_layers_in_them_have_programs_by_structure():
+    """An LSTM's weights are those of four gates side by side: no wider one holds a narrower one."""
+    backend.choose()
+    import keras
+
+    from hpsearch.training.batched.padding import parse_chain
+
+    def made(first, penalty=None):
+        dense = [keras.layers.Dense(8, "relu", kernel_regularizer=penalty) for _ in range(2)]
+        model = keras.Sequential([keras.Input((5, 3)), first, *dense, keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        return parse_chain(model)
+
+    assert made(keras.layers.Flatten()) is not None
+    assert made(keras.layers.Flatten(), "l2") is not None
+    for first in (
+        keras.layers.LSTM(4),
+        keras.layers.Bidirectional(keras.layers.GRU(4, recurrent_regularizer="l2")),
+        keras.Sequential([keras.layers.Flatten(), keras.layers.Dropout(0.2)]),
+    ):
+        assert made(first) is None
 
 
 def with_a_dropout_of_nothing(spec, l2, learning_rate, units):

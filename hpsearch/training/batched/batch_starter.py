@@ -55,6 +55,8 @@ class BatchStarter:
     tables: TableCache
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
+    # Likewise, how many there were to measure with, where more may be better.
+    _tried: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
 
     def halve_after_oom(
         self, template: Template, members: Sequence[BatchMember], error: Exception
@@ -63,6 +65,7 @@ class BatchStarter:
         if not is_out_of_memory(error) or len(members) == 1:
             raise error
         half = self._sizes[template.key] = len(members) // 2
+        self._tried.pop(template.key, None)
         log.warning(
             "memory is too small for %d models side by side; going on with %d", len(members), half
         )
@@ -93,6 +96,9 @@ class BatchStarter:
         Where training takes long, measure it: a few steps with batches of several sizes, and by
         `fit`.
         """
+        if len(members) > 2 * self._tried.get(template.key, len(members)):
+            for known in (self._sizes, self._tried):  # by many more, it is open
+                known.pop(template.key, None)
         size = self.known_size(template, members, is_used=True)
         if template.key in self._sizes:
             return size, None
@@ -126,6 +132,8 @@ class BatchStarter:
             ", ".join(f"{size or 'fit'}: {each:.3g}" for size, each in seconds.items()),
         )
         self._sizes[template.key] = best
+        if len(batch) == len(members) and best in (len(batch), 0):
+            self._tried[template.key] = len(members)
         return best, run
 
     def start_batch(
@@ -205,6 +213,7 @@ class BatchStarter:
     def leave_to_fit(self, template: Template) -> None:
         """Start no batch of this template any more: it would not compile for later trials either."""
         self._sizes[template.key] = 0
+        self._tried.pop(template.key, None)
 
 
 def split_evenly(

@@ -105,6 +105,8 @@ def parse_chain(model: Any) -> DenseChain | None:
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):
         return None  # a layer is used twice
+    if any(layer._flatten_layers(include_self=False) for layer in layers):
+        return None  # as a recurrent layer has a cell, whose weights are joined for all its gates
     if any(after.input is not before.output for before, after in pairwise(layers)):
         return None
     dense = [index for index, layer in enumerate(layers) if type(layer) is keras.layers.Dense]
@@ -175,7 +177,7 @@ def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str
         blocks = [_describe_layers(block) for block in chain.blocks]
         alike = all(block == blocks[0] for block in blocks) and _can_be_deepened(chain)
         described = {
-            "input": [model.input_shape[1:], str(model.inputs[0].dtype)],
+            "input": [model.input_shape[1:], str(model.inputs[0].dtype), chain.ends[0]],
             "before": _describe_layers(chain.before),
             "blocks": ["any number of", blocks[0]] if alike else blocks,
             "output": [chain.output[0].units, *_describe_layers(chain.output)],
@@ -198,7 +200,9 @@ def describe_kind(model: Any, scalars: ModelScalars) -> str:
 def _describe_layers(layers: list[Any]) -> list[Any]:
     described = []
     for layer in layers:
-        config = {k: v for k, v in layer.get_config().items() if k not in ("name", "units")}
+        is_hidden = layer is layers[0] and type(layer) is keras.layers.Dense
+        without = ("name", "units") if is_hidden else ("name",)
+        config = {k: v for k, v in layer.get_config().items() if k not in without}
         described.append([type(layer).__qualname__, strip_names(config)])
     return described
 

@@ -66,13 +66,17 @@ class Program:
     def bytes(self) -> int:
         """Memory of a device that a call takes, the table included, as XLA plans it.
 
-        The processor's devices all have one memory.
+        The processor's devices all have one memory, in which the table lies once.
         """
         planned = self._compiled.memory_analysis()
         of_each = planned.argument_size_in_bytes + planned.temp_size_in_bytes
         of_each += planned.output_size_in_bytes - planned.alias_size_in_bytes  # predictions
-        on_one = count_devices(self.spec.members) if jax.default_backend() == "cpu" else 1
-        return int(of_each * on_one)
+        if jax.default_backend() != "cpu":
+            return int(of_each)
+        table = sum(
+            math.prod(shape) * np.dtype(dtype).itemsize for _, shape, dtype in self.spec.table
+        )
+        return int((of_each - table) * count_devices(self.spec.members) + table)
 
     def put_state(self, arrays: Any) -> Any:
         """Put arrays of shape (members, ...) on the devices."""

@@ -217,15 +217,17 @@ class BatchRun:
         seconds = time.perf_counter() - start
         if spec.train_predict_steps:
             self._add_predicted_metrics(values, jax.tree.map(np.asarray, predictions))
-        self._epoch_seconds = self._program.epoch_seconds = seconds / epochs
 
         # Add them to the histories, up to where each member ended.
+        trained = 1  # the device stops when all of them have ended
         for place, member in enumerate(self._members):
             if member in self._running:
                 member.seconds += seconds / len(self._running)
                 for epoch in range(epochs):
                     if not member.history.has_ended:
                         member.history.add_epoch(values[epoch, place])
+                        trained = max(trained, epoch + 1)
+        self._epoch_seconds = self._program.epoch_seconds = seconds / trained
 
     def _call_program(
         self,

@@ -115,7 +115,7 @@ class TemplateRegistry:
         for member in members:
             key: Hashable = member.describe_structure(), member.batch_size
             if why_rows_mix(member.model) is not None:
-                key = key, len(member.fit.split.validation), member.rows
+                key = key, *_sizes_of(member)
             alike.setdefault(key, []).append(member)
 
         # Families of these groups: chains that one wide network can hold.
@@ -209,11 +209,15 @@ def _limits_of_sharing(member: BatchMember) -> tuple[Hashable, ...]:
     Minibatches are filled up where sizes differ, which rows that act on each other forbid. Where
     members share their rows in each step, they must be of one size, and in one order.
     """
+    mixed = () if why_rows_mix(member.model) is None else _sizes_of(member)
     if member.fit.order_seed is not None:
-        return member.batch_size, shuffles(member.fit.params)
-    if why_rows_mix(member.model) is not None:
-        return (member.batch_size,)
-    return ()
+        return member.batch_size, shuffles(member.fit.params), *mixed
+    return (member.batch_size, *mixed) if mixed else ()
+
+
+def _sizes_of(member: BatchMember) -> tuple[int, int]:
+    """How many rows it trains on and validates on: others are filled up to these in one program."""
+    return member.rows, len(member.fit.split.validation)
 
 
 def _cluster_of(group: Sequence[BatchMember]) -> Cluster:

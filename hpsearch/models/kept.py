@@ -22,6 +22,7 @@ from hpsearch.core.coding import Coding
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.frames.inputs import make_frame
+from hpsearch.core.frames.rows import is_frame
 from hpsearch.core.frames.types import FrameTypes, describe_frame
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.rules import show_path
@@ -120,6 +121,8 @@ class KeptModels:
     def _make_frame(self, transformer: Any, name: str, called: str, rows: Any) -> Any:
         if name not in self.frames:
             return rows
+        if transformer is None and not is_frame(rows):
+            return rows
         frame = make_frame(called, rows, self.frames[name])
         if name == "x" and self.coding is not None:  # missing texts are empty, as in training
             frame = frame.assign(**{text: frame[text].fillna("") for text in self.coding.texts})
@@ -194,6 +197,9 @@ def save(
             transformers += [] if same else [trained.transformer]
             frames |= {name: describe_frame(code) for name, code in trained.frames.items()}
             targets += [] if trained.targets is None else [trained.targets]
+        if isinstance(data.x, Mapping):  # of one alone, the columns are known by `data.columns`
+            of_others = {name: describe_frame(code) for name, code in data.frames.items()}
+            frames = of_others | frames
         trust |= {*save_transformers(partial, transformers), *save_targets(partial, targets)}
         index = make_index(
             task,

@@ -66,6 +66,7 @@ def describe_model(
                 "best_epoch": member.best_epoch,
                 "best_epoch_rows": None if rows is None else member.rows,
                 "epochs": count_epochs(member, rows, choice.scale),
+                **({} if member.most_epochs is None else {"most_epochs": member.most_epochs}),
                 **_describe_preprocessing(task, member.params),
             }
             for member, weight in ((members[position], weights[position]) for position in weights)
@@ -98,8 +99,10 @@ def count_epochs(member: ModelMember, rows: int | None, scale: Scale) -> int:
 
 def identify_model(card: Mapping[str, Any]) -> dict[str, Any]:
     """What identifies a model, to find its earlier test result."""
-    names = ("trial", "params", "epochs", "weight")
-    members = [{name: member[name] for name in names} for member in card["members"]]
+    names = ("trial", "params", "epochs", "weight", "most_epochs")
+    members = [
+        {name: member[name] for name in names if name in member} for member in card["members"]
+    ]
     return {"members": members, **{name: card[name] for name in ("seeds", "backend", "source")}}
 
 

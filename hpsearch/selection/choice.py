@@ -74,6 +74,9 @@ class ModelMember:
         se_of_seeds: the part of the standard error that comes from seeds, by its repeats.
         best_epoch: of the mean curve over its folds and repeats.
         rows: how many rows it was trained on, on average over folds.
+        searcher: the label of the one that its search had.
+        most_epochs: that a trial of that search can get, where it is another number than that of
+            the study: schedules reach as far as these.
     """
 
     trial: int
@@ -84,6 +87,8 @@ class ModelMember:
     n_weights: int
     best_epoch: int
     rows: int
+    searcher: str = ""
+    most_epochs: int | None = None
 
     def epochs(self, rows: int, scale: Scale) -> int:
         """How many epochs on so many rows correspond to its best epoch."""
@@ -171,4 +176,5 @@ def _make_member(store: Store, row: RankedTrial, metric: Metric, trained_on: int
         row.n_weights,
         metric.best(curve) + 1,
         trained_on,
+        row.searcher,
     )

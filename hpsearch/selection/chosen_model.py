@@ -7,9 +7,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from hpsearch import searchers
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, StudyError
-from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.option_text import did_you_mean, option_classes, option_text, parse_options
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
@@ -88,7 +89,10 @@ def choose_model(
     test = None if choice.sealed else predictions.check_test(task, held_out)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
-    members = choose_members(store, searches, choice, task.objective, rows)
+    members = [
+        replace(member, most_epochs=_find_other_epochs(study, member.searcher))
+        for member in choose_members(store, searches, choice, task.objective, rows)
+    ]
     splits = number_held_out(data, held_out, splits)
     validated = predictions.predict_validation_rows(
         study, data, held_out.rows, splits, members, **how
@@ -110,6 +114,22 @@ def choose_model(
         validated=validated,
         description=describe_model(task, members, weights, data, choice, backend, record.source),
     )
+
+
+def _find_other_epochs(study: StudyDefinition, label: str) -> int | None:
+    """The most epochs of a trial of a search by this searcher; None where they are the study's.
+
+    They are too where nobody can tell, as for a searcher of the user's own.
+    """
+    known = option_classes(searchers)
+    text = option_text(label, known, not_in_labels=("trials", "iterations"))
+    if label == study.searcher.label or text is None:
+        return None
+    try:
+        most = replace(study, searcher=parse_options(text, "searcher", known)).most_epochs
+    except HpsearchError:
+        return None
+    return None if most == study.most_epochs else most
 
 
 def _choose_baseline(

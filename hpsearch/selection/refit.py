@@ -159,18 +159,27 @@ def _open_test(
 ) -> bool:
     """Score a model on the test, unless that was done before, and note the result in its card.
 
-    Returns whether the test was opened now. A sealed one stays closed.
+    Returns whether the test was opened now. A sealed one stays closed; what an earlier opening
+    said of the model stays in its card.
     """
     if chosen.test is None:
+        same = [o for o in stores.list_openings(store) if o.model == identify_model(card)]
+        told = [opening for opening in same if opening.report is not None]
+        if told:
+            _note_test(card, told[-1])
         return False
     prepared = _prepare_test(chosen.data, models)
     opening = stores.open_test(store, chosen.searches[-1].id, chosen.test, identify_model(card))
     if is_new := opening.report is None:
         tested = predictions.score_test(chosen.task, chosen.held_out, models, prepared, folder)
         opening = stores.record_test_result(store, opening, tested["value"], tested["se"], tested)
-    card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": chosen.test}
-    card["optimism"] = card["validation"]["value"] - card["test"]["value"]
+    _note_test(card, opening)
     return is_new
+
+
+def _note_test(card: dict[str, Any], opening: "stores.Opening") -> None:
+    card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": opening.test}
+    card["optimism"] = card["validation"]["value"] - card["test"]["value"]
 
 
 def _prepare_test(data: Data, models: "KeptModels") -> "PreparedRows":
@@ -211,7 +220,7 @@ def _plan_fits(
                     split,
                     seed,
                     epochs,
-                    most_epochs=study.most_epochs,
+                    most_epochs=member.most_epochs or study.most_epochs,
                     callbacks=callbacks,
                     is_refit=True,
                 )

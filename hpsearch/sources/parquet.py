@@ -37,7 +37,7 @@ class ParquetRows(Source):
     Args:
         path: a file, a list of files, or a folder, in which other files are refused but for those
             whose names begin with "." or "_".
-        columns: their names; None: all but the target.
+        columns: their names; None: all but the target, and the index that pandas wrote.
         target: the column that is y: numbers, or texts, whose sorted values become the classes.
         cache: bytes of decoded row groups to hold in memory; the last one is held in any case.
 

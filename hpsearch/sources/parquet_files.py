@@ -1,6 +1,6 @@
 """Which Parquet files there are, and what their footers say of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def read_footers(
 
     Args:
         files: in the order of the rows.
-        columns: the names asked for; None: all but the target.
+        columns: the names asked for; None: all but the target and pandas's index.
         target: the column that is y, if any.
 
     Raises DataError where files cannot be read or differ, columns are missing, or have nulls.
@@ -54,7 +54,7 @@ def read_footers(
         except Exception as error:
             raise DataError(f"{show_path(path)} is no Parquet file: {one_line(error)}") from error
         if not names:
-            names = _choose_columns(path, columns, target, schema.names)
+            names = _choose_columns(path, columns, target, schema.names, _list_index(schema))
             used = [*names, *([] if target is None else [target])]
             types = {name: schema.field(name).type for name in used}
         here = {name: schema.field(name).type for name in types if name in schema.names}
@@ -65,23 +65,39 @@ def read_footers(
             )
         for number in range(footer.num_row_groups):
             part = footer.row_group(number)
-            _check_statistics(path, part, types)
+            _check_statistics(path, part, types, schema.names)
             if part.num_rows:
                 groups.append(RowGroup(path, number, start, part.num_rows))
             start += part.num_rows
     return {name: types[name] for name in names}, groups
 
 
+def _list_index(schema: Any) -> set[str]:
+    """The columns that pandas wrote for the index of a frame, as the numbers of its rows."""
+    described = schema.pandas_metadata or {}
+    return {name for name in described.get("index_columns", ()) if isinstance(name, str)}
+
+
 def _choose_columns(
-    file: Path, columns: Sequence[str] | None, target: str | None, known: list[str]
+    file: Path,
+    columns: Sequence[str] | None,
+    target: str | None,
+    known: list[str],
+    index: set[str],
 ) -> tuple[str, ...]:
-    """The names of x's columns. known: those of the file."""
+    """The names of x's columns.
+
+    Args:
+        known: those of the file.
+        index: those of them that are a pandas index: x, only where they are named.
+    """
     if target is not None and not isinstance(target, str):
         raise DataError(f"ParquetRows needs target= the name of a column, got {brief(target)}")
     is_list = isinstance(columns, Iterable | None) and getattr(columns, "ndim", 1) != 0
     if isinstance(columns, str) or not is_list:
         raise DataError(f"ParquetRows needs columns= a list of names, got {brief(columns)}")
-    wanted = tuple(name for name in known if name != target) if columns is None else tuple(columns)
+    others = (name for name in known if name != target and name not in index)
+    wanted = tuple(others if columns is None else columns)
     for name in wanted if target is None else (*wanted, target):
         if name not in known:
             raise DataError(
@@ -96,11 +112,16 @@ def _choose_columns(
     return wanted
 
 
-def _check_statistics(path: Path, part: Any, names: Iterable[str]) -> None:
-    """Raise DataError where a row group's statistics count nulls in one of these columns."""
+def _check_statistics(path: Path, part: Any, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise DataError where a row group's statistics count nulls in one of these columns.
+
+    Args:
+        known: all columns of the file.
+    """
     for number in range(part.num_columns):
         column = part.column(number)
-        name = column.path_in_schema.split(".")[0]
+        path_in_file = column.path_in_schema  # of a nested field it begins with the column's name
+        name = path_in_file if path_in_file in known else path_in_file.split(".")[0]
         counts = column.statistics if name in names else None
         if counts is not None and counts.has_null_count and counts.null_count:
             raise DataError(

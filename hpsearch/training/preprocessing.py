@@ -43,7 +43,7 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
         frames = chosen.frames_to_prepare(data)
         with name_failing_transformer(chosen.preprocess, split.preprocessing):
             x, x_validation = (
-                decode_inputs(view_rows(data.x, rows), frames)
+                decode_inputs(copy_views(view_rows(data.x, rows)), frames)
                 for rows in (split.train, split.validation)
             )
             y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
@@ -66,7 +66,21 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
 
 def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
-    return x if fitted is None else _finish(_transform(fitted, x), x)
+    return x if fitted is None else _finish(_transform(fitted, copy_arrays(x)), x)
+
+
+def copy_arrays(x: Inputs) -> Inputs:
+    """Copies of arrays, which a transformer may change in place; anything else as it is."""
+    if isinstance(x, Mapping):
+        return {name: copy_arrays(array) for name, array in x.items()}
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def copy_views(x: Inputs) -> Inputs:
+    """Likewise of arrays that are a part of others, as neighbouring rows are."""
+    if isinstance(x, Mapping):
+        return {name: copy_views(array) for name, array in x.items()}
+    return x.copy() if isinstance(x, np.ndarray) and x.base is not None else x
 
 
 def describe_transformer(transformer: Any) -> str:

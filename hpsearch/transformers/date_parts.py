@@ -71,7 +71,7 @@ def _compute(part: str, times: Any) -> list[Array]:
     import pandas as pd
 
     if part == "days":
-        since = times - pd.Timestamp(2000, 1, 1)
+        since = times.dt.tz_localize(None) - pd.Timestamp(2000, 1, 1)  # by the clock on the wall
         return [(since / pd.Timedelta(days=1)).to_numpy(np.float64)]
     at = {
         "month": times.dt.month - 1,

@@ -147,6 +147,28 @@ def test_a_sealed_refit_opens_nothing(hpsearch, study, monkeypatch):
         assert list_openings(store) == []
     opened, _ = refitted(hpsearch, file)
     assert opened["test"]["opening"] == 1
+    # What was opened once stays told.
+    again, told = refitted(hpsearch, file, "--sealed")
+    assert (again["test"], again["optimism"]) == (opened["test"], opened["optimism"])
+    assert "The test is sealed" not in told
+    with Store(Path("store.db")) as store:
+        assert len(list_openings(store)) == 1
+
+
+def test_a_schedule_reaches_as_far_as_in_the_search_of_the_trial(hpsearch, study):
+    """The file says 6 epochs, and the trial is of a search of 9."""
+    build = "def build(spec, **params):\n    print('at most', spec.epochs)\n    return mlp.model()(spec, **params)\n\n"
+    file = study(("study = Study(", build + "study = Study("), ("build=mlp.model()", "build=build"))
+    assert hpsearch("run", file, "--inline", "--epochs", "9")[0] == 0
+    for asked in (6, 9):
+        trial = next(
+            row["trial"]
+            for row in json.loads(hpsearch("rank", file, "--json")[1])
+            if json.loads(hpsearch("show", row["trial"], "--json")[1])["epochs"] == asked
+        )
+        card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1", "--trial", str(trial))
+        (member,) = card["members"]
+        assert member.get("most_epochs", 6) == asked
 
 
 def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monkeypatch):

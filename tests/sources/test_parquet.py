@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -51,6 +52,21 @@ def test_texts_of_the_target_become_classes(tmp_path):
 def test_all_columns_but_the_target_are_taken_by_default(tmp_path):
     path = write(tmp_path, kind=np.ones(N, np.uint8))
     assert ParquetRows(path, target="sick").columns == ("height", "age", "kind")
+
+
+def test_the_index_that_pandas_writes_is_no_column_unless_it_is_named(tmp_path):
+    """In a table that was sorted, the number of a row gives the target away."""
+    columns = {"a": [1.0, 2.0, 3.0], "a.1": [1.0, None, 3.0], "y": [0, 1, 0]}
+    frame = pd.DataFrame(columns, index=[5, 2, 9])
+    for name in (None, "id"):
+        path = tmp_path / f"{name}.parquet"
+        frame.rename_axis(name).to_parquet(path)
+        index = name or "__index_level_0__"
+        assert ParquetRows(path, ["a", index], target="y").columns == ("a", index)
+        with pytest.raises(DataError, match=r"column 'a\.1' .* has nulls"):
+            ParquetRows(path, target="y")
+        frame.drop(columns="a.1").rename_axis(name).to_parquet(path)
+        assert ParquetRows(path, target="y").columns == ("a",)
 
 
 def test_only_row_groups_that_are_asked_for_are_decoded_and_few_are_held(tmp_path, monkeypatch):

@@ -6,8 +6,9 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
 
-from hpsearch import Data, Task
+from hpsearch import Data, Forward, Holdout, KFold, Task
 from hpsearch.training.base import Split
+from hpsearch.training.preprocessing import transform_inputs
 from hpsearch.training.rows import prepare_rows
 
 RNG = np.random.default_rng(0)
@@ -50,3 +51,26 @@ def test_a_transformer_that_draws_prepares_rows_the_same_each_time():
     assert (make() == make()).all()
     own = QuantileTransformer(n_quantiles=10, subsample=50, random_state=7)
     assert (np.asarray(prepare(Data(x, y), own).x) != make()).any()  # a seed of the user's stays
+
+
+@pytest.mark.parametrize(
+    "evaluator", [Forward(2), KFold(3, shuffle=False), Holdout(shuffle=False)], ids=repr
+)
+def test_a_transformer_may_change_its_rows_in_place(evaluator):
+    """Blocks of neighbouring rows are views of the user's own array, which stays as it is."""
+    x = np.random.default_rng(0).normal(3.0, 2.0, (60, 2)).astype(np.float32)
+    x[:, 0] += np.arange(60)
+    before = x.copy()
+    found = []
+    for copy in (True, False):
+        times = np.arange(60) if isinstance(evaluator, Forward) else None
+        data = Data(x, np.arange(60) % 2, times=times)
+        task = Task("t", data, "binary_crossentropy", preprocess=StandardScaler(copy=copy))
+        for split in evaluator.splits(task, data, seed=0):
+            rows = prepare_rows(task, data, split)
+            found.append((rows.transformer.mean_, rows.x, rows.x_validation))
+            transform_inputs(rows.transformer, x)
+    half = len(found) // 2
+    for one, other in zip(found[:half], found[half:], strict=True):
+        assert all(map(np.array_equal, one, other))
+    assert np.array_equal(x, before)

@@ -1,6 +1,7 @@
 """Transformers of windows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -9,6 +10,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 
 from hpsearch import Lags, PerChannel
 from hpsearch.core.errors import DataError
+from hpsearch.transformers.date_parts import DateParts
 
 X = np.arange(60.0).reshape(2, 10, 3)
 
@@ -94,3 +96,10 @@ def test_they_go_one_after_the_other():
 
 def test_kept_lags_do_not_hold_the_whole_windows():
     assert Lags(3).fit_transform(X).base is None
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_days_are_counted_by_the_clock_on_the_wall(zone):
+    times = pd.Series(pd.to_datetime(["2000-01-02T06:00", "2024-07-01T00:00"])).dt.tz_localize(zone)
+    found = DateParts(("days",)).fit(frame := pd.DataFrame({"when": times})).transform(frame)
+    assert np.asarray(found)[:, 0].tolist() == [1.25, 8948.0]

@@ -109,6 +109,8 @@ def _extend_options(name: str, parameter: Choice, side: Side) -> Parameter | Non
     most = _find_most(name)
     if side == "high" and most is not None and 0 <= options[0] and options[-1] < 1:
         new = min(new, most)
+        if new <= options[-1]:
+            return None
     if new <= 0 < options[0] or new < 0 <= options[0] or new in options:
         return None
     return replace_options(parameter, [new, *options] if side == "low" else [*options, new])

@@ -29,6 +29,7 @@ from hpsearch.training.point_parameters import FIT_PARAMS, check_names
 _SHARES_OF_ROWS = (
     *("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
     *("top_k_accuracy", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy"),
+    "scoring_accuracy",  # as `KerasSearchCV` calls scikit-learn's where it scores itself
 )
 
 
@@ -301,7 +302,7 @@ def binomial_error(value: float, metric: Metric, rows: int) -> float | None:
 
     A balanced accuracy is another: rows of a rare class move it by more.
     """
-    if metric.function is not None or metric.name.rpartition("/")[2] not in _SHARES_OF_ROWS:
+    if metric.name.rpartition("/")[2] not in _SHARES_OF_ROWS:
         return None
     # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
     # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and

@@ -16,6 +16,7 @@ from hpsearch.tasks.cells import (
     read_number_column,
     set_missing,
 )
+from hpsearch.tasks.csv_tables import WrittenText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def name_texts(types: FrameTypes, coding: Coding | None) -> dict[str, tuple[str, ...]]:
-    """The columns of text whose cells a file has as they were in training, as `read_cells` wants.
+def name_texts(types: FrameTypes, coding: Coding | None) -> dict[str, WrittenText]:
+    """The columns of text of which a file's cells are read otherwise than usual: as in training.
 
-    Those of a table that `table_data` read are stripped, as they were then.
+    Those of a table that `table_data` read were read as usual then.
     """
     if coding is not None and coding.target:
         return {}
     return {
-        name: (*held.known_texts, *(each for each in held.categories if isinstance(each, str)))
+        name: WrittenText(held.known_texts, held.has_spaces)
         for name, held in types.items()
-        if held.holds_text
+        if held.known_texts or held.has_spaces
     }
 
 

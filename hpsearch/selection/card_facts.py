@@ -66,7 +66,7 @@ def describe_model(
                 "best_epoch": member.best_epoch,
                 "best_epoch_rows": None if rows is None else member.rows,
                 "epochs": count_epochs(member, rows, choice.scale),
-                **({} if member.most_epochs is None else {"most_epochs": member.most_epochs}),
+                "most_epochs": member.most_epochs,
                 **_describe_preprocessing(task, member.params),
             }
             for member, weight in ((members[position], weights[position]) for position in weights)

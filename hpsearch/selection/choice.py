@@ -75,8 +75,7 @@ class ModelMember:
         best_epoch: of the mean curve over its folds and repeats.
         rows: how many rows it was trained on, on average over folds.
         searcher: the label of the one that its search had.
-        most_epochs: that a trial of that search can get, where it is another number than that of
-            the study: schedules reach as far as these.
+        most_epochs: that a trial of that search can get: schedules reach as far as these.
     """
 
     trial: int
@@ -87,8 +86,8 @@ class ModelMember:
     n_weights: int
     best_epoch: int
     rows: int
-    searcher: str = ""
-    most_epochs: int | None = None
+    searcher: str
+    most_epochs: int = 0
 
     def epochs(self, rows: int, scale: Scale) -> int:
         """How many epochs on so many rows correspond to its best epoch."""

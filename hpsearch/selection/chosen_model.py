@@ -90,7 +90,7 @@ def choose_model(
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
     members = [
-        replace(member, most_epochs=_find_other_epochs(study, member.searcher))
+        replace(member, most_epochs=_find_most_epochs(study, member.searcher))
         for member in choose_members(store, searches, choice, task.objective, rows)
     ]
     splits = number_held_out(data, held_out, splits)
@@ -116,20 +116,19 @@ def choose_model(
     )
 
 
-def _find_other_epochs(study: StudyDefinition, label: str) -> int | None:
-    """The most epochs of a trial of a search by this searcher; None where they are the study's.
+def _find_most_epochs(study: StudyDefinition, label: str) -> int:
+    """The most epochs of a trial of a search by this searcher.
 
-    They are too where nobody can tell, as for a searcher of the user's own.
+    Those of the study where nobody can tell, as for a searcher of the user's own.
     """
     known = option_classes(searchers)
     text = option_text(label, known, not_in_labels=("trials", "iterations"))
     if label == study.searcher.label or text is None:
-        return None
+        return study.most_epochs
     try:
-        most = replace(study, searcher=parse_options(text, "searcher", known)).most_epochs
+        return replace(study, searcher=parse_options(text, "searcher", known)).most_epochs
     except HpsearchError:
-        return None
-    return None if most == study.most_epochs else most
+        return study.most_epochs
 
 
 def _choose_baseline(

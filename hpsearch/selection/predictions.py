@@ -78,7 +78,7 @@ def predict_validation_rows(
             member.params,
             epochs=member.best_epoch,
             seed=study.seed,
-            most_epochs=member.most_epochs or study.most_epochs,
+            most_epochs=member.most_epochs,
             callbacks=study.callbacks,
         )
     ]

@@ -220,7 +220,7 @@ def _plan_fits(
                     split,
                     seed,
                     epochs,
-                    most_epochs=member.most_epochs or study.most_epochs,
+                    most_epochs=member.most_epochs,
                     callbacks=callbacks,
                     is_refit=True,
                 )

@@ -63,9 +63,10 @@ def read_footers(
                 f"column {other[0]!r} is {here.get(other[0], 'missing')} in {show_path(path)}, and "
                 f"{types[other[0]]} in {show_path(files[0])}; every file needs the same"
             )
+        known = frozenset(schema.names)
         for number in range(footer.num_row_groups):
             part = footer.row_group(number)
-            _check_statistics(path, part, types, schema.names)
+            _check_statistics(path, part, types, known)
             if part.num_rows:
                 groups.append(RowGroup(path, number, start, part.num_rows))
             start += part.num_rows

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -28,16 +29,32 @@ _MANY_COLUMNS = 2000  # pandas takes a millisecond for each
 _ROWS_AT_ONCE = 50_000
 _WIDE_ROWS_AT_ONCE = 1000
 _LONGEST_LINE = 2**28  # bytes
-_MISSING = MISSING_TEXTS | {"?"}
 READING_ERRORS = (OSError, EOFError, ValueError, csv.Error, zlib.error)
 """What reading a file may raise: pandas has kinds of ValueError, gzip EOFError and zlib's own."""
 
-KnownTexts = Mapping[str, Collection[str]]
-"""Columns of text by name, and their texts that would stand for missing cells elsewhere."""
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """How the cells of a column of text were in training.
+
+    Args:
+        known: those that stand for a missing cell elsewhere, as "None".
+        has_spaces: whether spaces around them are theirs.
+    """
+
+    known: Collection[str]
+    has_spaces: bool
+
+
+KnownTexts = Mapping[str, WrittenText]
+"""Columns of text by name, of which some cell would be read otherwise."""
 NO_TEXTS: KnownTexts = MappingProxyType({})
+_USUAL = WrittenText((), has_spaces=False)
 
 _QUOTED = re.compile(r'"[^"]*"')
 _THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3}(?:(?:,\d{3}){2,}(?:\.\d+)?|(?:,\d{3})+\.\d+)\s*$")
+_NUMBER = re.compile(r"^\s*[-+]?[\d.,]+\s*$")
+_MOSTLY_NUMBERS = 0.9
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
 
@@ -72,8 +89,7 @@ def iterate_blocks(
     """Yield the rows of a CSV file, some thousands at a time, as `read_table` reads them.
 
     Args:
-        texts: columns whose cells are as `pandas.read_csv` reads them: with the spaces around them,
-            and missing where they are of MISSING_TEXTS, but not of these texts.
+        texts: columns whose cells are read as they were in training.
     """
     import pandas as pd
 
@@ -89,9 +105,9 @@ def iterate_blocks(
         seen: dict[str, dict[str, str]] = {}
         for frame in read(path, between, texts):
             if between != ",":
-                others = frame.columns[~frame.columns.isin(list(texts))]
-                _refuse_two_kinds_of_comma(path, frame[others], seen)
-                frame[others] = frame[others].replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+                as_written = {name: frame[name] for name in texts if name in frame}
+                _refuse_two_kinds_of_comma(path, frame, as_written, seen)
+                frame = frame.replace(_DECIMAL_COMMA, r"\1.\2", regex=True).assign(**as_written)
             yield frame
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
@@ -107,22 +123,28 @@ def iterate_blocks(
 
 
 def _refuse_two_kinds_of_comma(
-    path: Path, frame: "pd.DataFrame", seen: dict[str, dict[str, str]]
+    path: Path, frame: "pd.DataFrame", texts: Collection[str], seen: dict[str, dict[str, str]]
 ) -> None:
-    """Raise DataError for a column where a comma is decimal in some cells and not in others.
+    """Raise DataError for a column of numbers where a comma is decimal in some and not in others.
 
     As 1,234 would be 1.234 beside 1,234,567.
 
     Args:
+        texts: columns that are none of numbers.
         seen: a cell of each kind by column, of the rows before.
     """
-    for name, cells in frame.items():
-        with_comma = cells[cells.str.contains(",", regex=False, na=False)]
-        if not len(with_comma):
+    import pandas as pd
+
+    cells = frame.to_numpy(dtype=object)
+    has_comma = pd.Series(cells.reshape(-1), dtype=object).str.contains(",", regex=False)
+    places = has_comma.fillna(False).to_numpy(bool).reshape(cells.shape).any(axis=0)
+    for place in np.flatnonzero(places).tolist():
+        name, column = str(frame.columns[place]), frame.iloc[:, place].dropna()
+        if name in texts or column.str.match(_NUMBER).mean() < _MOSTLY_NUMBERS:
             continue
-        known = seen.setdefault(str(name), {})
+        known = seen.setdefault(name, {})
         for kind, pattern in (("thousands", _THOUSANDS), ("either", _DECIMAL_COMMA)):
-            found = with_comma[with_comma.str.match(pattern)]
+            found = column[column.str.match(pattern)]
             if len(found):
                 known.setdefault(kind, str(found.iloc[0]))
         if len(known) == 2:
@@ -183,7 +205,7 @@ def _read_long(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.Data
             na_values=[] if texts else ["?"],
             keep_default_na=not texts,
             index_col=False,
-            skipinitialspace=not texts,
+            skipinitialspace=not _have_spaces(texts),
             chunksize=_ROWS_AT_ONCE,
         )
         while True:
@@ -199,18 +221,22 @@ def _read_long(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.Data
             yield frame.apply(lambda column: column.str.strip())
 
 
+def _have_spaces(texts: KnownTexts) -> bool:
+    return any(each.has_spaces for each in texts.values())
+
+
 def _keep_texts(frame: "pd.DataFrame", texts: KnownTexts) -> "pd.DataFrame":
-    """A frame whose cells are as the file has them, with missing ones where they are."""
+    """A frame of cells as the file has them, with texts as in training and missing cells as such."""
     import pandas as pd
 
     found = {}
     for place, written in enumerate(map(str, frame.columns)):
         cells = frame.iloc[:, place]
         name = written if written in texts else written.strip()
-        if name in texts:
-            is_missing = cells.isin(MISSING_TEXTS) & ~cells.isin(list(texts[name]))
-        else:
-            is_missing, cells = cells.str.lstrip().isin(_MISSING), cells.str.strip()
+        held = texts.get(name, _USUAL)
+        if not held.has_spaces:
+            cells = cells.str.strip()
+        is_missing = cells.isin(MISSING_TEXTS) & ~cells.isin(list(held.known))
         found[name] = cells.mask(is_missing, np.nan)
     return pd.DataFrame(found)
 
@@ -221,7 +247,7 @@ def _read_wide(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.Data
 
     csv.field_size_limit(sys.maxsize)
     with open_text(path) as file:
-        reader = csv.reader(file, delimiter=between, skipinitialspace=not texts)
+        reader = csv.reader(file, delimiter=between, skipinitialspace=not _have_spaces(texts))
         names = _number_repeated_names(next(reader))
         lines = (row for row in reader if row)
         while rows := list(itertools.islice(lines, _WIDE_ROWS_AT_ONCE)):
@@ -235,7 +261,9 @@ def _read_wide(path: Path, between: str, texts: KnownTexts) -> Iterator["pd.Data
                 continue
             for number, row in enumerate(rows):
                 # A cell of spaces only is text, not missing, as in pandas.
-                cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]
+                cells[number, : len(row)] = [
+                    np.nan if c in MISSING_TEXTS else c.strip() for c in row
+                ]
             yield pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
 
 

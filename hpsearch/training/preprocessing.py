@@ -13,7 +13,7 @@ from hpsearch.core.array_types import is_sparse, to_dense
 from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array, view_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, HpsearchError, TrialFailed, first_line
-from hpsearch.core.frames.rows import decode_inputs
+from hpsearch.core.frames.rows import decode_inputs, is_frame
 from hpsearch.core.preparing_layers import is_preparing_layer
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.sparse_rows import SparseRows
@@ -48,7 +48,8 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
             )
             y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
             if kept is None:
-                kept = PreparedSplit(_fit_transformer(chosen.preprocess, x, y))
+                # On a copy: a step of a pipeline may change rows in place when it is fitted.
+                kept = PreparedSplit(_fit_transformer(chosen.preprocess, copy_rows(x), y))
             prepared = (
                 _transform_training(chosen.preprocess, kept.fitted, x, y),
                 _transform(kept.fitted, x_validation),
@@ -66,14 +67,14 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
 
 def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
-    return x if fitted is None else _finish(_transform(fitted, copy_arrays(x)), x)
+    return x if fitted is None else _finish(_transform(fitted, copy_rows(x)), x)
 
 
-def copy_arrays(x: Inputs) -> Inputs:
-    """Copies of arrays, which a transformer may change in place; anything else as it is."""
+def copy_rows(x: Inputs) -> Inputs:
+    """Copies of arrays and frames, which a transformer may change in place; others as they are."""
     if isinstance(x, Mapping):
-        return {name: copy_arrays(array) for name, array in x.items()}
-    return x.copy() if isinstance(x, np.ndarray) else x
+        return {name: copy_rows(array) for name, array in x.items()}
+    return x.copy() if isinstance(x, np.ndarray) or is_frame(x) else x
 
 
 def copy_views(x: Inputs) -> Inputs:

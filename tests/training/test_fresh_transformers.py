@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
 
 from hpsearch import Data, Forward, Holdout, KFold, Task
@@ -65,10 +66,11 @@ def test_a_transformer_may_change_its_rows_in_place(evaluator):
     for copy in (True, False):
         times = np.arange(60) if isinstance(evaluator, Forward) else None
         data = Data(x, np.arange(60) % 2, times=times)
-        task = Task("t", data, "binary_crossentropy", preprocess=StandardScaler(copy=copy))
+        steps = make_pipeline(StandardScaler(copy=copy), StandardScaler(copy=copy))
+        task = Task("t", data, "binary_crossentropy", preprocess=steps)
         for split in evaluator.splits(task, data, seed=0):
             rows = prepare_rows(task, data, split)
-            found.append((rows.transformer.mean_, rows.x, rows.x_validation))
+            found.append((rows.transformer[0].mean_, rows.x, rows.x_validation))
             transform_inputs(rows.transformer, x)
     half = len(found) // 2
     for one, other in zip(found[:half], found[half:], strict=True):

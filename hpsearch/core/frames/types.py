@@ -36,9 +36,10 @@ MISSING_TEXTS = frozenset(
             "1.#QNAN",
         ),
         *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+        "?",  # which pandas reads as a text
     )
 )
-"""What pandas takes for missing where it reads a CSV file, unless it is told otherwise."""
+"""What stands for a missing cell in a CSV file, unless it was a text of the training."""
 
 
 def kind_of_type(dtype: str) -> str | None:
@@ -56,6 +57,7 @@ class ColumnType:
         ordered: whether that order means something.
         has_none: whether None stands for missing text, where cells are Python objects; else NaN.
         known_texts: those of MISSING_TEXTS that were texts of a column of text.
+        has_spaces: whether some of its texts began or ended with a space.
     """
 
     dtype: str
@@ -63,17 +65,13 @@ class ColumnType:
     ordered: bool = False
     has_none: bool = False
     known_texts: tuple[str, ...] = ()
+    has_spaces: bool = False
 
     def __post_init__(self) -> None:
         if kind_of_type(self.dtype) is None:
             raise ValueError(f"no column can be of the type {brief(self.dtype)}")
         if not all(isinstance(each, str | int | float) for each in self.categories):
             raise ValueError("categories must be texts or numbers")
-
-    @property
-    def holds_text(self) -> bool:
-        """Whether cells are texts, of categories or not."""
-        return self.kind == "text" or any(isinstance(each, str) for each in self.categories)
 
     @property
     def kind(self) -> str:
@@ -89,6 +87,8 @@ class ColumnType:
             found |= {"categories": list(self.categories), "ordered": self.ordered}
         if self.known_texts:
             found["known_texts"] = list(self.known_texts)
+        if self.has_spaces:
+            found["has_spaces"] = True
         return found | ({"has_none": True} if self.has_none else {})
 
     @classmethod
@@ -100,6 +100,7 @@ class ColumnType:
             bool(found.get("ordered", False)),
             bool(found.get("has_none", False)),
             tuple(map(str, found.get("known_texts", ()))),
+            bool(found.get("has_spaces", False)),
         )
 
 
@@ -118,18 +119,25 @@ def describe_column(code: ColumnCode) -> ColumnType:
     """What a column holds that was coded so."""
     dtype = str(code.dtype)
     if dtype == "category":
-        return ColumnType(dtype, tuple(code.dtype.categories.tolist()), bool(code.dtype.ordered))
-    if kind_of_type(dtype) != "text" or code.values is None:
-        return ColumnType(dtype)
-    values = list(code.values)
+        values = code.dtype.categories.tolist()
+        categories, ordered = tuple(values), bool(code.dtype.ordered)
+    else:
+        values = [] if code.values is None else list(code.values)
+        categories, ordered = (), False
     texts = {value for value in values if isinstance(value, str)}
     known = texts & MISSING_TEXTS
     if len(texts) < len(
         values
     ):  # cells are missing too, which files write as they do an empty text
         known -= {""}
-    has_none = dtype == "object" and any(value is None for value in values)
-    return ColumnType(dtype, has_none=has_none, known_texts=tuple(sorted(known)))
+    return ColumnType(
+        dtype,
+        categories,
+        ordered,
+        has_none=dtype == "object" and any(value is None for value in values),
+        known_texts=tuple(sorted(known)),
+        has_spaces=any(text != text.strip() for text in texts),
+    )
 
 
 def describe_frame(code: FrameCode) -> dict[str, ColumnType]:

@@ -726,15 +726,27 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     assert sizes[-1] == 2
 
 
-def test_a_batch_goes_on_when_the_fold_with_the_most_rows_ends_first():
+def test_a_batch_goes_on_when_the_fold_with_the_most_rows_ends_first(monkeypatch):
     """The others then have a program of fewer steps."""
+    from hpsearch.training.batched import run
+    from hpsearch.training.batched.program_spec import round_up_members
+
+    steps, load = [], run.BatchRun._load_members
+
+    def watched(self, members, states):  # whatever compiling takes, one that is as small
+        self._choose_places = lambda some: round_up_members(len(some))
+        load(self, members, states)
+        steps.append(self._program.spec.steps)
+
+    monkeypatch.setattr(run.BatchRun, "_load_members", watched)
     rows = np.arange(330)
-    splits = [Split(rows[:n], rows[n : n + 40]) for n in (60, 70, 80, 90, 290)]
+    splits = [Split(rows[:n], rows[n : n + 40]) for n in (60, 70, 290)]
     fits = [member(n, splits=[split], epochs=8) for n, split in enumerate(splits)]
     fits[-1] = replace(fits[-1], params={**fits[-1].params, "learning_rate": 1e-9}, patience=1)
     expected, bound = train_by_fit(fits)
-    assert len(expected[4].validation) < 5
+    assert len(expected[2].validation) < 5
     assert loss_difference(dict(gang(chunk=2).train(fits, DATA)), expected) < bound
+    assert steps == [10, 3]
 
 
 def test_where_not_all_end_before_the_deadline_the_first_ones_do(monkeypatch, tmp_path):

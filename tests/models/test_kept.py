@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hpsearch import Data, Source, Task
@@ -197,3 +198,25 @@ def test_a_model_of_one_step_is_no_sequence(tmp_path):
     folder = keep(tmp_path / "model", TAGGED, keras.Model(x, keras.layers.Dense(3, "softmax")(x)))
     with pytest.raises(HpsearchError, match=r"a sequence needs \(rows, steps, classes\)"):
         predict_csv(folder, X)
+
+
+def test_columns_of_several_frames_are_found_by_name_without_preprocessing(tmp_path):
+    import keras
+
+    from hpsearch.models import kept, prediction
+
+    rng = np.random.default_rng(0)
+    a, b = (pd.DataFrame(rng.normal(size=(20, 2)), columns=list(names)) for names in ("pq", "rs"))
+    task = Task("pair", Data({"a": a, "b": b}, rng.normal(size=20)), "mse")
+    inputs = {name: keras.Input((2,), name=name) for name in ("a", "b")}
+    model = keras.Model(
+        inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(list(inputs.values())))
+    )
+    loaded = kept.load(keep(tmp_path / "model", task, model))
+    wanted = prediction.predict_rows(loaded, {"a": a, "b": b})
+    turned = {"a": a[["q", "p"]].assign(more=1), "b": b}
+    np.testing.assert_array_equal(prediction.predict_rows(loaded, turned), wanted)
+    as_arrays = {"a": a.to_numpy(), "b": b.to_numpy()}
+    np.testing.assert_array_equal(prediction.predict_rows(loaded, as_arrays), wanted)
+    with pytest.raises(HpsearchError, match="lacks the column q"):
+        prediction.predict_rows(loaded, {"a": a[["p"]], "b": b})

@@ -50,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.whole:
         # Most of the time of a small fit goes into compiling it, and most of that into optimizing.
         os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    # As trainers have it, whichever test starts JAX first: with one device last bits are others.
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")

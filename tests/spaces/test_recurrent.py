@@ -39,7 +39,7 @@ def layers_of(model, *names):
         ({"kind": "lstm", "layers": 2}, [(None, 12, 8), (None, 8)]),
         ({"kind": "gru"}, [(None, 8)]),
         ({"kind": "lstm", "layers": 2, "bidirectional": True}, [(None, 12, 16), (None, 16)]),
-        ({"kind": "conv", "layers": 4}, [(None, n, 8) for n in (12, 6, 3, 1)]),
+        ({"kind": "conv", "layers": 4}, [(None, n, 8) for n in (12, 6, 3, 2)]),
     ],
 )
 def test_layers_have_the_shapes_asked_for(params, outputs):

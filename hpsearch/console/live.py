@@ -158,8 +158,8 @@ def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, fl
     """Estimate the seconds left as (shortest, longest); None where too little has run yet.
 
     There are three estimates: by epochs, by trials where their number is known (short trials take
-    their time to compile, long ones to train), and by the epochs of the run's last third. The closer they are, the better the
-    estimate.
+    their time to compile, long ones to train), and by the epochs of the run's last third. The
+    closer they are, the better the estimate.
     """
     run, left = monitor.run, monitor.epochs_left()
     if run is None or left is None:

@@ -85,6 +85,7 @@ def _find_edge(
     wider = widen(name, parameter, side)
     if wider is None:
         return None
+    is_deciding = name in list_deciding(evidence.space)
     middle = statistics.median(best) if not isinstance(parameter, Choice) else best[0]
     upper = "upper" if side == "high" else "lower"
     return Finding(
@@ -95,9 +96,9 @@ def _find_edge(
         f"(the middle one at {short_text(middle)}), and values still improve towards that end",
         {"best": len(places), "at_edge": outside, "chance": chance, "slope_t": t},
         "widen the range in the study, and the conditions of what depends on it"
-        if name in list_deciding(evidence.space)
+        if is_deciding
         else "widen the range in the study",
-        "" if name in list_deciding(evidence.space) else study_line(name, wider),
+        "" if is_deciding else study_line(name, wider),
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def make_search_record(
 
     Raises StudyError for settings by which nobody would know it again.
     """
-    task, describe = study.task, _describe if is_kept else _describe_here
+    task, describe = study.task, partial(_describe, is_kept=is_kept)
     training = {
         "loss": describe("loss", task.loss),
         "outputs": task.outputs,
@@ -80,24 +81,20 @@ def make_search_record(
     )
 
 
-def _describe(option: str, value: Any) -> str:
-    """An option of the task as text. Raises StudyError where another process would write another.
+def _describe(option: str, value: Any, *, is_kept: bool) -> str:
+    """An option of the task as text.
 
-    A run that continues would take the study for a changed one.
+    Raises StudyError where it is kept, and another process would write another text: a run that
+    continues would take the study for a changed one.
     """
     text = settings_text(value)
-    if names_address(text):
+    if is_kept and names_address(text):
         raise StudyError(
             f"{option}= has settings that cannot be compared with a store's, {brief(text)}: give "
             "random_state= a whole number, and classes of your own get_params, as scikit-learn's "
             "BaseEstimator has it"
         )
     return text
-
-
-def _describe_here(option: str, value: Any) -> str:
-    """Likewise, where no other process asks."""
-    return settings_text(value)
 
 
 def rename_as_in_store(study: StudyDefinition, file: Path | None, store: Store) -> StudyDefinition:

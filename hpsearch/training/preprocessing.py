@@ -43,7 +43,7 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
         frames = chosen.frames_to_prepare(data)
         with name_failing_transformer(chosen.preprocess, split.preprocessing):
             x, x_validation = (
-                decode_inputs(copy_views(view_rows(data.x, rows)), frames)
+                decode_inputs(copy_rows(view_rows(data.x, rows), only_views=True), frames)
                 for rows in (split.train, split.validation)
             )
             y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
@@ -70,18 +70,17 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     return x if fitted is None else _finish(_transform(fitted, copy_rows(x)), x)
 
 
-def copy_rows(x: Inputs) -> Inputs:
-    """Copies of arrays and frames, which a transformer may change in place; others as they are."""
+def copy_rows(x: Inputs, *, only_views: bool = False) -> Inputs:
+    """Copies of arrays and frames, which a transformer may change in place; others as they are.
+
+    Args:
+        only_views: copy only arrays that are a part of others, as neighbouring rows are.
+    """
     if isinstance(x, Mapping):
-        return {name: copy_rows(array) for name, array in x.items()}
+        return {name: copy_rows(array, only_views=only_views) for name, array in x.items()}
+    if only_views:
+        return x.copy() if isinstance(x, np.ndarray) and x.base is not None else x
     return x.copy() if isinstance(x, np.ndarray) or is_frame(x) else x
-
-
-def copy_views(x: Inputs) -> Inputs:
-    """Likewise of arrays that are a part of others, as neighbouring rows are."""
-    if isinstance(x, Mapping):
-        return {name: copy_views(array) for name, array in x.items()}
-    return x.copy() if isinstance(x, np.ndarray) and x.base is not None else x
 
 
 def describe_transformer(transformer: Any) -> str:

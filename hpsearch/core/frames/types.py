@@ -22,22 +22,9 @@ _KINDS = {
 
 
 MISSING_TEXTS = frozenset(
-    (
-        *(
-            "",
-            "#N/A",
-            "#N/A N/A",
-            "#NA",
-            "-1.#IND",
-            "-1.#QNAN",
-            "-NaN",
-            "-nan",
-            "1.#IND",
-            "1.#QNAN",
-        ),
-        *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-        "?",  # which pandas reads as a text
-    )
+    # What pandas takes for missing, and a question mark.
+    "|?|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a"
+    "|nan|null".split("|")
 )
 """What stands for a missing cell in a CSV file, unless it was a text of the training."""
 
@@ -126,9 +113,8 @@ def describe_column(code: ColumnCode) -> ColumnType:
         categories, ordered = (), False
     texts = {value for value in values if isinstance(value, str)}
     known = texts & MISSING_TEXTS
-    if len(texts) < len(
-        values
-    ):  # cells are missing too, which files write as they do an empty text
+    # Where cells are missing too, files write these as they do an empty text.
+    if len(texts) < len(values):
         known -= {""}
     return ColumnType(
         dtype,
